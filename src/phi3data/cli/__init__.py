@@ -1,0 +1,88 @@
+"""The command `phi3data`: parse, one call, exit code. A command's module is loaded when the command is called.
+
+Exit codes: 0 done or clean, 1 findings, 2 bad usage or input that cannot be used, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+
+import click
+
+from phi3data.errors import Phi3kitError, did_you_mean
+from phi3data.version import VERSION
+
+COMMANDS = {
+    "prepare": "Turn raw data into training data: the main job.",
+    "check": "Lint chat data; exit 1 if something is found.",
+    "convert": "Turn rows of any format into chat rows.",
+    "clean": "Repair characters, line ends and HTML residue.",
+    "missing": "Drop, remove or fill messages without text.",
+    "dedup": "Remove exact and normalised duplicates.",
+    "split": "Divide rows into train, validation and test.",
+    "recipe": "Write, show or describe a recipe.",
+}
+_MODULES = {"convert": "steps", "clean": "steps", "missing": "steps", "dedup": "steps", "split": "steps"}
+
+
+class _Commands(click.Group):
+    """Lists the commands without importing them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 (click's name)
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:  # noqa: ARG002 (click's name)
+        if name not in COMMANDS:
+            return None
+        module = import_module(f"phi3data.cli.{_MODULES.get(name, name)}")
+        command = getattr(module, f"{name}_command")
+        assert isinstance(command, click.Command)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            raise click.UsageError(f"no such command '{args[0]}'{did_you_mean(args[0], COMMANDS)}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(VERSION, prog_name="phi3data")
+def group() -> None:
+    """Turn messy text into fine-tuning data for Phi models, and prove it."""
+
+
+def main(args: list[str] | None = None) -> None:
+    """Run a command and end the process with its exit code."""
+    sys.exit(run(group, args))
+
+
+def run(commands: click.Group, args: list[str] | None = None) -> int:
+    """Run a command and return its exit code. What is wrong goes to stderr in one sentence, never as a traceback."""
+    try:
+        code = commands.main(args, standalone_mode=False)
+        sys.stdout.flush()
+    except click.ClickException as error:
+        error.show()
+        return 2
+    except Phi3kitError as error:
+        click.echo(f"{click.style('error', fg='red', bold=True)}: {error}", err=True)
+        return 2
+    except BrokenPipeError:  # the reader of a pipe, head for example, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        click.echo(f"{click.style('error', fg='red', bold=True)}: {where}{error.strerror or error}", err=True)
+        return 2
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted: the same command goes on from here", err=True)
+        return 130
+    return code if isinstance(code, int) else 0

@@ -1,0 +1,1 @@
+"""Kernels on one text: read, repair, normalise."""

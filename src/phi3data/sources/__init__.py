@@ -1,0 +1,1 @@
+"""Raw files and tables → rows with a place → conversations."""

@@ -1,0 +1,1 @@
+"""What `prepare` does to rows: each step a configuration and a pure function."""

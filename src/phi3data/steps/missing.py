@@ -1,0 +1,100 @@
+"""Step `missing`: what to do with a message that says nothing: null, empty, invisible, or "N/A" as a whole."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from phi3data.findings import Finding, pointer
+from phi3data.text.repair import is_empty
+
+if TYPE_CHECKING:
+    from phi3data.chat import Conversation, Message
+
+Policy = Literal["drop", "remove", "fill", "keep", "refuse"]
+
+_POLICIES = '"drop" the row, "remove" the message, "fill" it, "keep" it, or "refuse" to go on'
+
+
+class MissingConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What to do with missing text, by role."""
+
+    enabled: Annotated[bool, Meta(description="Run this step.")] = True
+    system: Annotated[Policy, Meta(description=f"System message without text: {_POLICIES}.")] = "remove"
+    user: Annotated[Policy, Meta(description=f"User message without text: {_POLICIES}.")] = "drop"
+    assistant: Annotated[Policy, Meta(description=f"Assistant message without text: {_POLICIES}.")] = "drop"
+    tool: Annotated[Policy, Meta(description=f"Tool result without text: {_POLICIES}.")] = "keep"
+    fill_with: Annotated[
+        dict[str, str], Meta(description='Text by role for "fill", for example {assistant = "I do not know."}.')
+    ] = {}
+    null_like: Annotated[
+        tuple[str, ...], Meta(description="Texts that stand for nothing when they are the whole message.")
+    ] = (
+        "nan",
+        "NaN",
+        "NAN",
+        "None",
+        "NONE",
+        "null",
+        "Null",
+        "NULL",
+        "N/A",
+        "n/a",
+        "#N/A",
+        "<noinput>",
+        "-",
+        "--",
+        "TBD",
+        "undefined",
+    )
+
+
+class MissingResult(msgspec.Struct):
+    """Codes of what was changed, and the finding that drops the row (`refused`: that stops the run)."""
+
+    changed: list[str]
+    dropped: Finding | None = None
+    refused: bool = False
+
+
+def missing(conversation: Conversation, config: MissingConfig) -> MissingResult:
+    """Apply the policies to the messages in place.
+
+    A message with tool calls is not missing when its text is null. A tool result that is kept becomes "".
+    """
+    result = MissingResult([])
+    for number, message in enumerate(conversation.messages):
+        code = _missing(message, config)
+        if code is None:
+            continue
+        policy = getattr(config, message.role)
+        if policy in {"drop", "refuse"}:
+            shown = f"'{message.content}' as a whole" if code == "C502" else "no text"
+            text = f"the {message.role} message has {shown}"
+            result.dropped = Finding(code, text, pointer("messages", number, "content"))
+            result.refused = policy == "refuse"
+            return result
+        if policy == "remove":
+            message.content = None
+            message.role = ""
+        elif policy == "fill":
+            message.content = config.fill_with.get(message.role, "")
+        else:
+            message.content = message.content or ""
+            continue
+        if code not in result.changed:
+            result.changed.append(code)
+    if result.changed:
+        conversation.messages = [message for message in conversation.messages if message.role]
+    return result
+
+
+def _missing(message: Message, config: MissingConfig) -> str | None:
+    text = message.content
+    if text is None:
+        return None if message.tool_calls or message.function_call else "C501"
+    if is_empty(text):
+        return "C501" if not (message.tool_calls or message.function_call) else None
+    return "C502" if text.strip() in config.null_like else None

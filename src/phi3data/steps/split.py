@@ -1,0 +1,137 @@
+"""Step `split`: groups of rows → train, validation and test. Seeded, by group, stratified by label.
+
+The order of the rows plays no part: a group's place follows from the seed and from what its rows ask.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+import numpy as np
+from msgspec import Meta
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+SPLITS = ("train", "validation", "test")
+
+
+class SplitConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How large the splits are. Rows with one prompt, or one value of `source.group_by`, are never separated."""
+
+    enabled: Annotated[bool, Meta(description="Run this step; else every row goes to train.")] = True
+    validation: Annotated[float, Meta(description="Fraction of rows for validation.jsonl.", ge=0, lt=1)] = 0.1
+    test: Annotated[float, Meta(description="Fraction of rows for test.jsonl; 0 for none.", ge=0, lt=1)] = 0.0
+    stratify: Annotated[bool, Meta(description="Keep the shares of the labels equal in all splits.")] = True
+    seed: Annotated[int, Meta(description="Another seed gives another split.")] = 0
+
+
+def components(left: NDArray[np.uint64], right: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Return for each pair the key of its connected component: pairs that share a left or a right value are one.
+
+    `left` and `right` are keys of prompts and of groups, one pair a row. The key of a component is its smallest left
+    value. A union-find with path halving: close to linear, whatever the shape of the graph.
+    """
+    prompts, by_left = np.unique(left, return_inverse=True)
+    _, by_right = np.unique(right, return_inverse=True)
+    parent = list(range(len(prompts)))
+
+    def root(node: int) -> int:
+        while parent[node] != node:
+            parent[node] = parent[parent[node]]
+            node = parent[node]
+        return node
+
+    first: dict[int, int] = {}
+    for prompt, group in zip(by_left.tolist(), by_right.tolist(), strict=True):
+        one, other = root(prompt), root(first.setdefault(group, prompt))
+        parent[max(one, other)] = min(one, other)  # prompts are sorted: the smallest stays the root
+    roots = np.array([root(node) for node in range(len(prompts))], np.int64)
+    keys: NDArray[np.uint64] = prompts[roots[by_left]]
+    return keys
+
+
+def assign(
+    keys: NDArray[np.uint64], strata: NDArray[np.int64], rows: NDArray[np.int64], config: SplitConfig
+) -> NDArray[np.int8]:
+    """Return the split (index into `SPLITS`) of each group.
+
+    `keys` are the groups' 64-bit keys, `strata` the stratum of each group, `rows` how many rows each group has. In
+    every stratum groups are taken in an order that the seed shuffles, as long as they fit into the stratum's share;
+    shares are rounded so that their sum is the wanted fraction of all rows, ties by a seeded order. What large groups
+    leave open is filled from all strata. A fraction above 0 gets at least one group, and train keeps at least one.
+    """
+    out = np.zeros(len(keys), np.int8)
+    total = int(rows.sum())
+    if not config.stratify:
+        strata = np.zeros_like(strata)
+    shuffled = _shuffled(keys, config.seed)
+    order = np.lexsort((shuffled, strata))
+    starts = np.flatnonzero(np.r_[True, strata[order][1:] != strata[order][:-1]])
+    luck = _shuffled(starts.astype(np.uint64), config.seed)
+    for split, fraction in ((1, config.validation), (2, config.test)):
+        if fraction <= 0:
+            continue
+        wanted = max(1, round(fraction * total))
+        free = [stratum[out[stratum] == 0] for stratum in np.split(order, starts[1:])]
+        shares = _shares(np.array([rows[stratum].sum() for stratum in free]), wanted, luck)
+        for stratum, share in zip(free, shares.tolist(), strict=True):
+            out[stratum[_fitting(rows[stratum], share)]] = split
+        rest = np.argsort(shuffled, kind="stable")
+        rest = rest[out[rest] == 0]
+        out[rest[_fitting(rows[rest], wanted - int(rows[out == split].sum()))]] = split
+        if not (out == split).any():
+            _take_smallest(out, order, rows, split)
+        # Small sets and large fractions: a group is left for train, and for test if there is to be one.
+        taken, left = np.flatnonzero(out == split), int((out == 0).sum())
+        for_test = 2 - left if split == 1 and config.test > 0 else 0
+        excess = max(1 - left, min(for_test, len(taken) - 1))
+        if excess > 0:
+            out[taken[np.argsort(shuffled[taken])[-excess:]]] = 0
+    return out
+
+
+def _fitting(rows: NDArray[np.int64], room: int) -> NDArray[np.int64]:
+    """Return the places of the groups that fit: in their order, each one that still fits into what room is left."""
+    sums = np.cumsum(rows)
+    prefix = int(np.searchsorted(sums, room, side="right"))
+    places = list(range(prefix))
+    left = room - (int(sums[prefix - 1]) if prefix else 0)
+    for place in range(prefix, len(rows)):
+        if left <= 0:
+            break
+        if rows[place] <= left:
+            places.append(place)
+            left -= int(rows[place])
+    return np.array(places, np.int64)
+
+
+def _shuffled(keys: NDArray[np.uint64], seed: int) -> NDArray[np.uint64]:
+    """Return a pseudo-random 64-bit number per key and seed (the finaliser of SplitMix64, Steele et al. 2014)."""
+    with np.errstate(over="ignore"):
+        x = keys + np.uint64((seed * 0x9E3779B97F4A7C15 + 0x9E3779B97F4A7C15) % 2**64)
+        x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        mixed: NDArray[np.uint64] = x ^ (x >> np.uint64(31))
+    return mixed
+
+
+def _shares(sizes: NDArray[np.int64], wanted: int, luck: NDArray[np.uint64]) -> NDArray[np.int64]:
+    """Divide `wanted` rows among strata in proportion to their sizes, by largest remainder (Hamilton's method).
+
+    `luck` is a number per stratum that decides between equal remainders, so that no label is always the first.
+    """
+    wanted = min(wanted, int(sizes.sum()))
+    exact = sizes * wanted / max(int(sizes.sum()), 1)
+    shares: NDArray[np.int64] = np.floor(exact).astype(np.int64)
+    largest = np.lexsort((luck, -np.round(exact - shares, 9)))[: wanted - int(shares.sum())]
+    shares[largest] += 1
+    return shares
+
+
+def _take_smallest(out: NDArray[np.int8], order: NDArray[np.int64], rows: NDArray[np.int64], split: int) -> None:
+    """Give the smallest free group to a split that would be empty, unless train would be."""
+    free = order[out[order] == 0]
+    if len(free) > 1:
+        out[free[np.argmin(rows[free])]] = split

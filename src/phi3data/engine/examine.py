@@ -1,0 +1,250 @@
+"""Examine: one shard of raw rows → examined conversations on disk, and their facts in the sidecar.
+
+A pure function of the shard and the plan, so that it can run in any process, in any order, and again.
+"""
+
+from __future__ import annotations
+
+import gc
+from contextlib import contextmanager
+from hashlib import blake2b
+from typing import IO, TYPE_CHECKING, Any
+
+import msgspec
+
+from phi3data import family, targets
+from phi3data.chat import Conversation
+from phi3data.engine.facts import ROW_BITS, Facts
+from phi3data.findings import Finding
+from phi3data.sources.files import whole
+from phi3data.sources.open import read
+from phi3data.sources.reader import Reader
+from phi3data.sources.source import BLANK, Shard, Source
+from phi3data.steps.check import check
+from phi3data.steps.clean import clean
+from phi3data.steps.dedup import identify
+from phi3data.steps.length import Length, lengths
+from phi3data.steps.missing import missing
+from phi3data.tokens import count
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from phi3data.engine.recipe import Recipe
+    from phi3data.sources.source import Raw
+    from phi3data.targets import TargetProfile
+
+_BATCH = 5000  # rows whose tokens are counted in one call; bounds memory where rows are short
+_encode = msgspec.json.Encoder().encode
+# Readers that use str.splitlines break a row at these; escaped they are the same text. They stand in strings only.
+_SEPARATORS = {"\u2028".encode(): b"\\u2028", "\u2029".encode(): b"\\u2029", "\u0085".encode(): b"\\u0085"}
+
+
+class Summary(msgspec.Struct):
+    """What examining a shard found, and the sign that it is done. `lines` and `records` count blank lines too."""
+
+    lines: int
+    records: int
+    rows: int
+    blank: int
+
+
+class Examined(msgspec.Struct):
+    """One row after the steps that look at a row alone. `conversation` is None when it could not be read."""
+
+    conversation: Conversation | None
+    changes: list[str]  # "step/reason"
+    evidence: dict[str, Any]
+    step: str | None = None  # that drops it
+    dropped: Finding | None = None
+    refused: bool = False
+
+
+def examine_row(conversation: Conversation, recipe: Recipe) -> Examined:
+    """Run the steps clean, missing and check on one conversation, in place."""
+    row = Examined(conversation, [], conversation.evidence or {})
+    if recipe.clean.enabled:
+        row.changes += [f"clean/{code}" for code in clean(conversation, recipe.clean)]
+    if recipe.missing.enabled:
+        gaps = missing(conversation, recipe.missing)
+        row.changes += [f"missing/{code}" for code in gaps.changed]
+        if gaps.dropped:
+            row.step, row.dropped, row.refused = "missing", gaps.dropped, gaps.refused
+            return row
+    if recipe.check.enabled:
+        found = check(conversation, recipe.check)
+        row.changes += [f"check/{code}" for code in found.changed]
+        if found.findings:
+            row.evidence["findings"] = [{"code": item.code, "pointer": item.pointer} for item in found.findings]
+        if found.dropped:
+            row.step, row.dropped = "check", found.dropped
+    return row
+
+
+def rows_of(raw: Raw, reader: Reader, recipe: Recipe) -> list[Examined]:
+    """Read one raw row and examine what it holds: one row, or several for self-instruct seeds."""
+    found = raw.value if isinstance(raw.value, Finding) else reader.conversations(raw.value)
+    if isinstance(found, Finding):
+        return [Examined(None, [], {}, "read", found)]
+    return [examine_row(conversation, recipe) for conversation in found]
+
+
+def examine(shard: Shard, source: Source, recipe: Recipe, tokenizer: count.TokenizerRef, folder: Path) -> Summary:
+    """Examine a shard; write its rows, its facts and, last, its summary to `folder`."""
+    with _no_collector():
+        summary = _examine(shard, source, recipe, tokenizer, folder)
+    with whole(folder / f"{shard.index:06d}.json") as file:
+        file.write(_encode(summary))
+    return summary
+
+
+@contextmanager
+def _no_collector() -> Iterator[None]:
+    """Suspend the cycle collector: a shard makes a million objects and no cycles, and it would look at all of them."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def _examine(shard: Shard, source: Source, recipe: Recipe, tokenizer: count.TokenizerRef, folder: Path) -> Summary:
+    reader = Reader(source, recipe.source)
+    summary = Summary(0, 0, 0, 0)
+    with (
+        whole(folder / f"{shard.index:06d}.rows") as rows,
+        whole(folder / f"{shard.index:06d}.facts.parquet") as sidecar,
+    ):
+        facts = Facts(sidecar)
+        keep = _Keeper(shard, recipe, tokenizer, rows, facts)
+        for raw in read(source, shard):
+            summary.lines, summary.records = raw.line + 1, raw.record + 1
+            if raw.value is BLANK:
+                summary.blank += 1
+                continue
+            keep.add(raw, rows_of(raw, reader, recipe))
+        keep.flush()
+        facts.close()
+        summary.rows = keep.number
+    return summary
+
+
+class _Keeper:
+    """Takes examined rows, counts their tokens some thousand at a time, and writes rows and facts."""
+
+    def __init__(
+        self, shard: Shard, recipe: Recipe, tokenizer: count.TokenizerRef, rows: IO[bytes], facts: Facts
+    ) -> None:
+        self.number = 0
+        self._shard, self._recipe, self._file, self._facts = shard, recipe, rows, facts
+        self._counter, self._estimated = count.load(tokenizer), tokenizer.estimated
+        self._model = family.model(recipe.model)
+        self._target = targets.target(recipe.target)
+        self._limit = recipe.length.limit or self._model.context
+        self._waiting: list[tuple[Raw, int, Examined]] = []
+
+    def add(self, raw: Raw, found: list[Examined]) -> None:
+        """Add what one raw row became."""
+        raw.value = None  # not needed any more, and may be large
+        for sub, row in enumerate(found, start=1):
+            self._waiting.append((raw, sub if len(found) > 1 else 0, row))
+        if len(self._waiting) >= _BATCH:
+            self.flush()
+
+    def flush(self) -> None:
+        """Count and write the rows added so far."""
+        alive = [row.conversation for _, _, row in self._waiting if row.conversation is not None and not row.dropped]
+        measured = iter(lengths(alive, self._counter, self._model))
+        for raw, sub, row in self._waiting:
+            values: dict[str, Any] = {}
+            if row.conversation is not None:
+                values["label"] = row.conversation.label
+                if row.dropped is None:
+                    values |= self._measure(row, row.conversation, next(measured))
+            self._facts.add(
+                seq=(self._shard.index << ROW_BITS) + self.number,
+                source=self._shard.source,
+                line=raw.line,
+                record=raw.record,
+                sub=sub,
+                offset=raw.offset,
+                length=raw.length,
+                **_verdict(row),
+                **values,
+            )
+            self.number += 1
+        self._facts.flush()
+        self._waiting.clear()
+
+    def _measure(self, row: Examined, conversation: Conversation, length: Length) -> dict[str, Any]:
+        """Drop the row if it is too long, else write it; return its facts."""
+        policy = self._recipe.length
+        if policy.enabled and policy.over == "drop" and length.total > self._limit:
+            row.step, row.dropped = "length", _over(length.total, self._limit, estimated=self._estimated)
+        else:
+            self._file.write(encode_row(conversation, self._target))
+        facts = _identity(conversation, with_label=bool(self._target.label_key))
+        return {**facts, "tokens": length.total, "supervised": length.supervised}
+
+
+def encode_row(conversation: Conversation, target: TargetProfile) -> bytes:
+    """Return the line of an output file, with its line feed."""
+    line: dict[str, Any] = {"messages": conversation.messages}
+    if conversation.tools:
+        line["tools"] = conversation.tools
+    if target.label_key and conversation.label is not None:
+        line[target.label_key] = conversation.label
+    encoded = _encode(line)
+    if not encoded.isascii():
+        for separator, escape in _SEPARATORS.items():
+            if separator in encoded:
+                encoded = encoded.replace(separator, escape)
+    return encoded + b"\n"
+
+
+def _identity(conversation: Conversation, *, with_label: bool) -> dict[str, Any]:
+    identity = identify(conversation, with_label=with_label)
+    group = conversation.group
+    return {
+        "exact_hi": identity.exact[0],
+        "exact_lo": identity.exact[1],
+        "same_hi": identity.normalised[0],
+        "same_lo": identity.normalised[1],
+        "prompt": identity.prompt,
+        "group_key": None if group is None else int.from_bytes(blake2b(group.encode(), digest_size=8).digest(), "big"),
+        "size": sum(len(message.content or "") for message in conversation.messages),
+        "roles": "".join(message.role[0] for message in conversation.messages),
+    }
+
+
+def _verdict(row: Examined) -> dict[str, Any]:
+    evidence = dict(row.evidence)
+    if row.dropped is not None:
+        finding = row.dropped
+        evidence["message"] = finding.message
+        if finding.pointer:
+            evidence["pointer"] = finding.pointer
+        if finding.column is not None:
+            evidence["column"] = finding.column
+        step, reason = row.step, finding.code
+    else:
+        step, reason = (None, None)
+        if row.changes:
+            step, _, reason = row.changes[0].partition("/")
+            evidence["changes"] = [change.partition("/")[2] for change in row.changes]
+    return {
+        "dropped": row.dropped is not None,
+        "refused": row.refused,
+        "step": step,
+        "reason": reason,
+        "changes": row.changes or None,
+        "evidence": _encode(evidence).decode() if evidence else None,
+    }
+
+
+def _over(tokens: int, limit: int, *, estimated: bool) -> Finding:
+    words = "an estimated " if estimated else ""
+    return Finding("L701", f"{words}{tokens:,} tokens, the limit is {limit:,}")

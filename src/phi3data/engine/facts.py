@@ -1,0 +1,68 @@
+"""The sidecar: what examining a row leaves behind for every later decision. Facts, not opinions; never the text.
+
+A row takes about 100 bytes on the disk. Rows are identified by `seq`, shard and place in the shard in one number, which
+orders them as they stand in the inputs, whatever the size of the shards.
+"""
+
+from __future__ import annotations
+
+from typing import IO
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+ROW_BITS = 32  # rows in a shard; the shard's number stands above
+
+SCHEMA = pa.schema(
+    [
+        ("seq", pa.int64()),
+        ("source", pa.int32()),
+        ("line", pa.int64()),  # from 0, from the start of the shard
+        ("record", pa.int64()),  # likewise
+        ("sub", pa.int32()),  # 0, or 1.. where one raw row became several
+        ("offset", pa.int64()),  # of the raw row, in bytes
+        ("length", pa.int64()),
+        ("dropped", pa.bool_()),
+        ("refused", pa.bool_()),
+        ("step", pa.string()),  # that dropped the row, or changed it first
+        ("reason", pa.string()),
+        ("changes", pa.list_(pa.string())),  # "step/reason" of everything that was changed
+        ("evidence", pa.string()),  # JSON
+        ("exact_hi", pa.uint64()),
+        ("exact_lo", pa.uint64()),
+        ("same_hi", pa.uint64()),  # after normalisation
+        ("same_lo", pa.uint64()),
+        ("prompt", pa.uint64()),
+        ("group_key", pa.uint64()),  # of the value of the group-by column; null when there is none
+        ("label", pa.string()),
+        ("tokens", pa.int32()),
+        ("supervised", pa.int32()),
+        ("size", pa.int64()),  # of the text, in code points
+        ("roles", pa.string()),  # one letter a message: s, u, a, t
+    ]
+)
+
+
+class Facts:
+    """Writes the facts of one shard, some thousand rows at a time, to a file that is whole or not there."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._writer = pq.ParquetWriter(file, SCHEMA, compression="zstd", compression_level=1)
+        self._columns: dict[str, list[object]] = {name: [] for name in SCHEMA.names}
+
+    def add(self, **facts: object) -> None:
+        """Add one row; what is not given is null."""
+        for name, column in self._columns.items():
+            column.append(facts.get(name))
+
+    def flush(self) -> None:
+        """Write the rows added so far."""
+        arrays = [pa.array(self._columns[field.name], field.type) for field in SCHEMA]
+        self._writer.write_table(pa.table(arrays, schema=SCHEMA))
+        for column in self._columns.values():
+            column.clear()
+
+    def close(self) -> None:
+        """Write what is left and the end of the file."""
+        self.flush()
+        self._writer.close()

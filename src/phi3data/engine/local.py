@@ -1,0 +1,242 @@
+"""One machine: examine, decide and write with worker processes, going on where an earlier run stopped."""
+
+from __future__ import annotations
+
+import os
+from hashlib import sha256
+from itertools import accumulate
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import msgspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from phi3data import family
+from phi3data.engine import decide as deciding
+from phi3data.engine.decide import Decided
+from phi3data.engine.examine import Summary, examine
+from phi3data.engine.recipe import Recipe, to_toml
+from phi3data.engine.work import OUTPUTS, Work, disk_errors
+from phi3data.engine.workers import each, pool
+from phi3data.engine.write import LEDGER, write
+from phi3data.errors import InputError, UsageError
+from phi3data.sources.files import CHUNK, digest, whole
+from phi3data.sources.open import open_source, plan
+from phi3data.sources.source import SHARD, Shard, Source
+from phi3data.steps.split import SPLITS
+from phi3data.tokens import count
+from phi3data.version import VERSION
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from phi3data.engine.workers import Submit
+    from phi3data.sources.inputs import Input
+
+
+class Progress(Protocol):
+    """Hears how far a run is. `unit` is "bytes" while examining, "rows" while writing."""
+
+    def stage(self, name: str, total: int) -> None:
+        """A stage begins."""
+
+    def advance(self, amount: int, rows: int) -> None:
+        """A part of the stage is done: `amount` of its total, holding `rows` rows."""
+
+
+class Silent:
+    """The progress of the Python API: none."""
+
+    def stage(self, name: str, total: int) -> None:
+        """Say nothing."""
+
+    def advance(self, amount: int, rows: int) -> None:
+        """Say nothing."""
+
+
+class Run(msgspec.Struct, frozen=True, kw_only=True):
+    """A run whose outputs lie complete in `work.folder("final")`, and what a report needs to tell its story."""
+
+    recipe: Recipe
+    work: Work
+    sources: list[Source]
+    shards: list[Shard]
+    summaries: list[Summary]
+    decided: Decided
+    tokenizer: count.TokenizerRef
+    input_sha256: list[str]
+
+    @property
+    def final(self) -> Path:
+        """The folder of the complete outputs."""
+        return self.work.folder("final")
+
+
+def run(
+    inputs: list[Input],
+    recipe: Recipe,
+    output: Path,
+    *,
+    workers: int = 1,
+    overwrite: bool = False,
+    online: bool = False,
+    shard_bytes: int = SHARD,
+    progress: Progress | None = None,
+) -> Run:
+    """Run the recipe over the inputs; leave the outputs, but for report and manifest, in the work folder's `final/`.
+
+    The bytes of the outputs do not depend on `workers` nor on `shard_bytes`.
+    Raises `InputError`, `UsageError`, `OutputError` and `WorkerError`.
+    """
+    progress = progress or Silent()
+    tokenizer = count.resolve(recipe.length.tokenizer, family.model(recipe.model), online=online)
+    _spare_inputs(inputs, output)
+    work = Work(output, _fingerprint(inputs, recipe, tokenizer, shard_bytes))
+    try:
+        with disk_errors(output):
+            work.start(overwrite=overwrite)
+            sources = [open_source(item, n, recipe.source, work.folder("sources")) for n, item in enumerate(inputs)]
+            shards = list(plan(sources, shard_bytes))
+            with pool(min(workers, len(shards))) as submit:
+                digests = [submit(digest, item.path or Path(sources[n].path)) for n, item in enumerate(inputs)]
+                summaries = _examine(submit, shards, sources, recipe, tokenizer, work, progress)
+                decided = _decide(recipe, sources, shards, summaries, work)
+                _write(submit, shards, sources, decided, work, progress)
+                input_sha256 = [future.result() for future in digests]
+            _join(shards, work)
+            _unchanged(inputs, sources)
+    except (InputError, UsageError):
+        work.discard()  # the same command would fail again: leave nothing behind
+        raise
+    except BaseException:
+        work.release()
+        raise
+    return Run(
+        recipe=recipe,
+        work=work,
+        sources=sources,
+        shards=shards,
+        summaries=summaries,
+        decided=decided,
+        tokenizer=tokenizer,
+        input_sha256=input_sha256,
+    )
+
+
+def _spare_inputs(inputs: list[Input], output: Path) -> None:
+    """Refuse to replace an input by an output."""
+    outputs = {(output / name).absolute() for name in OUTPUTS}
+    for item in inputs:
+        if item.path is not None and item.path.absolute() in outputs:
+            raise UsageError(f"-o {output}: would replace the input {item.name}: choose another folder")
+
+
+def _fingerprint(inputs: list[Input], recipe: Recipe, tokenizer: count.TokenizerRef, shard_bytes: int) -> str:
+    """Name the work of exactly these inputs and this recipe; objects in memory and streams never match another run."""
+    parts: list[Any] = [VERSION, to_toml(recipe), tokenizer, shard_bytes]
+    for item in inputs:
+        state = item.path.stat() if item.path and item.path.is_file() else None
+        parts.append((item.name, [state.st_size, state.st_mtime_ns] if state else os.urandom(16).hex()))
+    return sha256(repr(parts).encode("utf-8", "backslashreplace")).hexdigest()[:16]
+
+
+def _examine(
+    submit: Submit,
+    shards: list[Shard],
+    sources: list[Source],
+    recipe: Recipe,
+    tokenizer: count.TokenizerRef,
+    work: Work,
+    progress: Progress,
+) -> list[Summary]:
+    folder = work.folder("examine")
+    summaries: dict[int, Summary] = {}
+    progress.stage("Examining", sum(shard.end - shard.start for shard in shards))
+    todo: list[tuple[Shard, tuple[Any, ...]]] = []
+    for shard in shards:
+        done = folder / f"{shard.index:06d}.json"
+        if done.exists():
+            summaries[shard.index] = msgspec.json.decode(done.read_bytes(), type=Summary)
+            progress.advance(shard.end - shard.start, summaries[shard.index].rows)
+        else:
+            todo.append((shard, (shard, sources[shard.source], recipe, tokenizer, folder)))
+    for shard, summary in each(submit, examine, todo):
+        summaries[shard.index] = summary
+        progress.advance(shard.end - shard.start, summary.rows)
+    return [summaries[shard.index] for shard in shards]
+
+
+def _decide(
+    recipe: Recipe, sources: list[Source], shards: list[Shard], summaries: list[Summary], work: Work
+) -> Decided:
+    folder = work.folder("decide")
+    done = folder / "decided.json"
+    if done.exists():
+        return msgspec.json.decode(done.read_bytes(), type=Decided)
+    starts = deciding.bases(shards, summaries)
+    decided = deciding.decide(recipe, sources, starts, work.folder("examine"), folder, work.folder("spill"))
+    with whole(done) as file:
+        file.write(msgspec.json.encode(decided))
+    return decided
+
+
+def _write(
+    submit: Submit, shards: list[Shard], sources: list[Source], decided: Decided, work: Work, progress: Progress
+) -> None:
+    to = work.folder("write")
+    examined, folder = work.folder("examine"), work.folder("decide")
+    before = list(
+        accumulate(
+            decided.rows, lambda done, rows: [a + b for a, b in zip(done, rows, strict=True)], initial=[0] * len(SPLITS)
+        )
+    )
+    progress.stage("Writing", len(shards))
+    todo = [
+        (shard, (shard, sources[shard.source], decided.bases[shard.index], before[shard.index], examined, folder, to))
+        for shard in shards
+        if not (to / f"{shard.index:06d}.ledger.parquet").exists()
+    ]
+    progress.advance(len(shards) - len(todo), 0)
+    for shard, _ in each(submit, write, todo):
+        progress.advance(1, sum(decided.rows[shard.index]))
+
+
+def _join(shards: list[Shard], work: Work) -> None:
+    """Join the pieces of the shards into the outputs. A split without rows gets no file, but train always does."""
+    pieces, final = work.folder("write"), work.folder("final")
+    for kind in (*SPLITS, "dropped"):
+        parts = [pieces / f"{shard.index:06d}.{kind}" for shard in shards]
+        if kind in {"validation", "test"} and not any(part.stat().st_size for part in parts):
+            (final / f"{kind}.jsonl").unlink(missing_ok=True)
+            continue
+        with whole(final / f"{kind}.jsonl") as out:
+            for part in parts:
+                with part.open("rb") as file:
+                    while chunk := file.read(CHUNK):
+                        out.write(chunk)
+    with whole(final / "ledger.parquet") as out, pq.ParquetWriter(out, LEDGER, compression="zstd") as ledger:
+        # Row groups of a fixed number of rows, so that the file does not depend on the size of the shards.
+        for table in _regrouped(pieces / f"{shard.index:06d}.ledger.parquet" for shard in shards):
+            ledger.write_table(table, row_group_size=_ROW_GROUP)
+
+
+_ROW_GROUP = 100_000
+
+
+def _regrouped(paths: Iterator[Path]) -> Iterator[Any]:
+    held = LEDGER.empty_table()
+    for path in paths:
+        held = pa.concat_tables([held, pq.read_table(path, schema=LEDGER)])
+        while len(held) >= _ROW_GROUP:
+            yield held.slice(0, _ROW_GROUP).combine_chunks()
+            held = held.slice(_ROW_GROUP)
+    if len(held):
+        yield held.combine_chunks()
+
+
+def _unchanged(inputs: list[Input], sources: list[Source]) -> None:
+    """Refuse to publish what was read from a file that changed meanwhile."""
+    for item, source in zip(inputs, sources, strict=True):
+        if item.path and str(item.path) == source.path and item.path.stat().st_size != source.size:
+            raise InputError(f"{source.name}: changed while it was read: run the same command again")

@@ -1,0 +1,1 @@
+"""What a run tells: the profile, and one module per way to show it."""

@@ -1,0 +1,205 @@
+"""A finished run → its profile: counts from facts, decisions and ledger; texts only for the few rows shown."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from phi3data import family
+from phi3data.engine.decide import connect, parquet
+from phi3data.report import examples
+from phi3data.report.profile import Histogram, LabelCount, Profile, ReasonCount, SourceProfile, TokenProfile
+from phi3data.report.verdict import judge
+from phi3data.rules import title
+from phi3data.sources.formats import FORMATS
+from phi3data.sources.reader import Reader
+from phi3data.sources.source import LABEL_COLUMNS
+from phi3data.steps.split import SPLITS
+from phi3data.version import VERSION
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from phi3data.engine.local import Run
+
+# The order of the pipeline, which is the order of the waterfall.
+STEPS = ("read", "clean", "missing", "check", "length", "dedup")
+_BARS = 40  # bars of the histogram of tokens
+_ROLES = {"s": "system", "u": "user", "a": "assistant", "t": "tool"}
+
+
+def measure(run: Run) -> Profile:
+    """Return the profile of a run whose outputs are complete."""
+    with connect(run.work.folder("examine"), run.decided.bases, run.work.folder("spill")) as db:
+        decisions = parquet(run.work.folder("decide") / "decisions.parquet")
+        # One row per input row: its facts, and what was decided. `fate` is NULL for rows that were dropped.
+        db.execute(
+            f"""
+            CREATE VIEW rows AS
+            SELECT facts.*, kept, kind, CASE WHEN dropped OR kept IS NOT NULL THEN NULL ELSE split END AS fate,
+                   CASE WHEN kept IS NOT NULL THEN 'dedup' ELSE step END AS final_step,
+                   CASE WHEN kept IS NOT NULL THEN 'D802' ELSE reason END AS final_reason
+            FROM facts LEFT JOIN {decisions} AS d USING (seq)
+            """  # noqa: S608 (the only thing put in is a path of ours, quoted)
+        )
+        return _profile(run, db)
+
+
+def _profile(run: Run, db: duckdb.DuckDBPyConnection) -> Profile:
+    rows_in, kept, changed = _row(
+        db, "SELECT count(*), count(fate), count(*) FILTER (fate IS NOT NULL AND changes IS NOT NULL) FROM rows"
+    )
+    tokens = _tokens(run, db)
+    labels = _labels(db)
+    outputs = {f"{name}.jsonl": sum(rows[n] for rows in run.decided.rows) for n, name in enumerate(SPLITS)}
+    profile = Profile(
+        version=VERSION,
+        verdict="ready",
+        headline="",
+        warnings=[],
+        rows_in=rows_in,
+        rows_kept=kept,
+        rows_changed=changed,
+        rows_dropped=rows_in - kept,
+        outputs={name: rows for name, rows in outputs.items() if rows or name == "train.jsonl"},
+        sources=[_source(run, number, db) for number in range(len(run.sources))],
+        dropped=_reasons(db, "SELECT final_step, final_reason FROM rows WHERE fate IS NULL"),
+        changed=_reasons(
+            db,
+            "SELECT split_part(change, '/', 1), split_part(change, '/', 2) "
+            "FROM (SELECT unnest(changes) AS change FROM rows WHERE fate IS NOT NULL)",
+        ),
+        tokens=tokens,
+        roles=_roles(db),
+        turns=dict(
+            db.execute(
+                "SELECT length(roles), count(*) FROM rows WHERE fate IS NOT NULL GROUP BY 1 ORDER BY 1"
+            ).fetchall()
+        ),
+        label_column=_label_column(run) if labels else "",
+        labels=labels,
+        examples=examples.choose(run, db),
+        seed=run.recipe.split.seed,
+        target=run.recipe.target,
+    )
+    kept_with = db.execute(
+        """SELECT finding->>'code' AS code, count(DISTINCT seq) FROM (
+               SELECT seq, unnest(from_json(evidence->'findings', '["JSON"]')) AS finding
+               FROM rows WHERE fate IS NOT NULL AND evidence LIKE '%"findings"%')
+           GROUP BY 1 ORDER BY 1"""
+    ).fetchall()
+    bad = db.execute("SELECT source, count(*) FROM rows WHERE final_reason = 'F102' GROUP BY 1").fetchall()
+    judge(profile, run.recipe, kept_with, {run.sources[number].name: count for number, count in bad})
+    return profile
+
+
+def _row(db: duckdb.DuckDBPyConnection, query: str) -> Any:
+    found = db.execute(query).fetchone()
+    assert found is not None  # an aggregate always gives a row
+    return found
+
+
+def _reasons(db: duckdb.DuckDBPyConnection, query: str) -> list[ReasonCount]:
+    found = db.execute(f"SELECT step, reason, count(*) FROM ({query}) AS t(step, reason) GROUP BY 1, 2").fetchall()  # noqa: S608 (a query of ours)
+    found.sort(key=lambda row: (STEPS.index(row[0]), -row[2], row[1]))
+    return [ReasonCount(step=step, reason=reason, title=title(reason), rows=rows) for step, reason, rows in found]
+
+
+def _source(run: Run, number: int, db: duckdb.DuckDBPyConnection) -> SourceProfile:
+    source = run.sources[number]
+    used = {
+        *FORMATS[source.format].fields,
+        run.recipe.source.group_by,
+        *Reader(source, run.recipe.source).label_columns,
+    }
+    rows = db.execute("SELECT count(*) FROM facts WHERE source = ?", [number]).fetchone()
+    blank = sum(s.blank for s, shard in zip(run.summaries, run.shards, strict=True) if shard.source == number)
+    return SourceProfile(
+        path=source.name,
+        container=source.container,
+        format=source.format,
+        bytes=_size(source.original or source.path),
+        sha256=run.input_sha256[number],
+        rows=rows[0] if rows else 0,
+        blank_lines=blank,
+        unused_columns=[column for column in source.columns if source.rename.get(column, column) not in used],
+        notes=list(source.notes),
+    )
+
+
+def _size(path: str) -> int:
+    item = Path(path)
+    return sum(f.stat().st_size for f in item.rglob("*") if f.is_file()) if item.is_dir() else item.stat().st_size
+
+
+def _tokens(run: Run, db: duckdb.DuckDBPyConnection) -> TokenProfile:
+    model = family.model(run.recipe.model)
+    limit = run.recipe.length.limit or model.context
+    found = _row(
+        db,
+        f"""SELECT coalesce(sum(tokens), 0)::BIGINT, coalesce(sum(supervised), 0)::BIGINT, coalesce(min(tokens), 0),
+                   coalesce(max(tokens), 0), quantile_disc(tokens, [0.5, 0.9, 0.99]),
+                   count(*) FILTER (tokens > {limit})
+            FROM rows WHERE fate IS NOT NULL""",  # noqa: S608 (a number)
+    )
+    p50, p90, p99 = found[4] or (0, 0, 0)
+    width = _bar_width(found[3])
+    bars = dict(
+        db.execute(
+            f"SELECT tokens // {width}, count(*) FROM rows WHERE fate IS NOT NULL GROUP BY 1"  # noqa: S608 (a number)
+        ).fetchall()
+    )
+    count = max(bars, default=0) + 1
+    return TokenProfile(
+        estimated=run.tokenizer.estimated,
+        tokenizer=run.tokenizer.name,
+        model=model.name,
+        limit=limit,
+        total=found[0],
+        supervised=found[1],
+        minimum=found[2],
+        p50=p50,
+        p90=p90,
+        p99=p99,
+        maximum=found[3],
+        over_limit=found[5],
+        histogram=Histogram(edges=[width * n for n in range(count + 1)], rows=[bars.get(n, 0) for n in range(count)]),
+    )
+
+
+def _bar_width(maximum: int) -> int:
+    """Return a round width (1, 2 or 5 times a power of ten) that gives at most `_BARS` bars."""
+    power = 1
+    while True:
+        for step in (1, 2, 5):
+            if maximum < step * power * _BARS:
+                return step * power
+        power *= 10
+
+
+def _roles(db: duckdb.DuckDBPyConnection) -> dict[str, int]:
+    counts = ", ".join(
+        f"coalesce(sum(length(roles) - length(replace(roles, '{letter}', ''))), 0)::BIGINT" for letter in _ROLES
+    )
+    found = _row(db, f"SELECT {counts} FROM rows WHERE fate IS NOT NULL")  # noqa: S608 (letters of ours)
+    return {role: count for role, count in zip(_ROLES.values(), found, strict=True) if count}
+
+
+def _labels(db: duckdb.DuckDBPyConnection) -> list[LabelCount]:
+    found = db.execute(
+        """SELECT label, count(*), count(fate), count(*) FILTER (fate = 0), count(*) FILTER (fate = 1),
+                  count(*) FILTER (fate = 2)
+           FROM rows WHERE label IS NOT NULL GROUP BY label ORDER BY count(*) DESC, label"""
+    ).fetchall()
+    names = ("label", "before", "after", "train", "validation", "test")
+    return [LabelCount(**dict(zip(names, row, strict=True))) for row in found]
+
+
+def _label_column(run: Run) -> str:
+    """Return the columns that labels were taken from, as far as the first rows of the sources tell."""
+    found: dict[str, None] = {}
+    for source in run.sources:
+        named = {source.rename.get(column, column) for column in source.columns}
+        columns = Reader(source, run.recipe.source).label_columns
+        found.update(dict.fromkeys([name for name in columns if name in named][:1]))
+    return ", ".join(found) or LABEL_COLUMNS[0]

@@ -1,0 +1,75 @@
+"""The end of a command in the terminal: what came in, what stays, what went and why, where to look next."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from phi3data.report.profile import Profile, ReasonCount
+
+_REASONS = 12
+_COLOURS = {"ready": "green", "look": "yellow", "unusable": "red"}
+_FILES = {
+    "dropped.jsonl": "the dropped rows verbatim, with reasons",
+    "ledger.parquet": "what became of each input row",
+    "report.html": "open this first",
+}
+
+
+def summary(profile: Profile, output: str) -> str:
+    """Return the table that ends `prepare`; colours are for a terminal, `click.echo` removes them elsewhere."""
+    width = max(8, len(f"{profile.rows_in:,}"))
+    share = f"{profile.rows_kept / max(profile.rows_in, 1):.1%}"
+    lines = ["", _count("rows in", profile.rows_in, width)]
+    lines += [_count("dropped", profile.rows_dropped, width), *_reasons(profile.dropped, width)]
+    lines += [_count("kept", profile.rows_kept, width, share)]
+    lines += [_count("changed", profile.rows_changed, width), *_reasons(profile.changed, width)]
+    lines += [_count("tokens", profile.tokens.total, width, _tokens(profile)), ""]
+    for name, rows in profile.outputs.items():
+        lines.append(f"  {output.rstrip('/')}/{name}  {rows:,} row{'' if rows == 1 else 's'}")
+    lines += [f"  {output.rstrip('/')}/{name}  {text}" for name, text in _FILES.items()]
+    lines += ["", *(f"{click.style('warning', fg='yellow', bold=True)}: {text}" for text in profile.warnings)]
+    lines.append(f"{click.style(profile.verdict, fg=_COLOURS[profile.verdict], bold=True)}: {profile.headline}")
+    return "\n".join(lines)
+
+
+def brief(profile: Profile, output: str) -> str:
+    """Return the one or two lines that end a single step."""
+    parts = [f"{profile.rows_in:,} rows in", f"{profile.rows_kept:,} kept"]
+    if profile.rows_changed:
+        parts.append(f"{profile.rows_changed:,} of them changed")
+    if profile.rows_dropped:
+        reasons = ", ".join(f"{reason.rows:,} {reason.title}" for reason in profile.dropped[:4])
+        parts.append(f"{profile.rows_dropped:,} dropped ({reasons}): --dropped FILE keeps them")
+    return f"{output}: {', '.join(parts)}"
+
+
+def _count(name: str, number: int, width: int, note: str = "") -> str:
+    return f"{click.style(f'{name:<9}', bold=True)}{number:>{width},}  {note}".rstrip()
+
+
+def _reasons(reasons: list[ReasonCount], width: int) -> list[str]:
+    chosen = {reason.reason + reason.step for reason in sorted(reasons, key=lambda reason: -reason.rows)[:_REASONS]}
+    largest = [reason for reason in reasons if reason.reason + reason.step in chosen]
+    shown = [
+        click.style(f"{'':9}{reason.rows:>{width},}", dim=True) + f"  {reason.step:<8}{_code(reason)}{reason.title}"
+        for reason in largest
+    ]
+    rest = [reason for reason in reasons if reason not in largest]
+    if rest:
+        rows = sum(reason.rows for reason in rest)
+        shown.append(f"{'':9}{rows:>{width},}  for {len(rest)} more reasons: see the report")
+    return shown
+
+
+def _code(reason: ReasonCount) -> str:
+    return f"{reason.reason:<6}" if reason.reason[1:].isdigit() else ""
+
+
+def _tokens(profile: Profile) -> str:
+    tokens = profile.tokens
+    counted = "estimated" if tokens.estimated else "exact"
+    share = f"{tokens.supervised / tokens.total:.0%} of them trained on" if tokens.total else "none"
+    return f"{counted}, {share}; per row: median {tokens.p50:,}, longest {tokens.maximum:,}, limit {tokens.limit:,}"

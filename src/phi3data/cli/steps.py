@@ -1,0 +1,138 @@
+"""``phi3data convert | clean | missing | dedup | split``: the steps one by one, on the same engine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from phi3data.cli import options
+from phi3data.errors import OutputError, UsageError
+from phi3data.sources.inputs import container_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_FILES = (
+    click.argument("inputs", nargs=-1, required=True),
+    click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="File for the rows (.jsonl)."),
+    click.option("--dropped", type=click.Path(path_type=Path), help="File for the dropped rows, with reasons."),
+    click.option("--ledger", type=click.Path(path_type=Path), help="File for what became of each row (.parquet)."),
+    *options.RECIPE,
+    *options.READING,
+    *options.RUNNING,
+)
+
+
+def _run_step(
+    steps: tuple[str, ...],
+    inputs: tuple[str, ...],
+    output: Path,
+    dropped: Path | None,
+    ledger: Path | None,
+    chosen: dict[str, Any],
+) -> None:
+    resolved = options.recipe_from(chosen["recipe"], chosen["settings"], chosen)
+    from phi3data import api
+    from phi3data.cli.progress import Bar
+    from phi3data.engine.work import disk_errors
+    from phi3data.report.terminal import brief
+    from phi3data.sources.files import move
+
+    wanted = {"train.jsonl": output, "dropped.jsonl": dropped, "ledger.parquet": ledger}
+    _check_names([path for path in wanted.values() if path is not None], inputs, overwrite=chosen["overwrite"])
+    with disk_errors(output):
+        output.parent.mkdir(parents=True, exist_ok=True)
+        # Beside the output, so that the finished file only has to take its name.
+        with TemporaryDirectory(prefix=".phi3data-", dir=output.parent) as folder, Bar() as bar:
+            prepared = api.prepare(
+                list(inputs),
+                api.only(steps, resolved),
+                Path(folder),
+                workers=options.jobs(chosen["jobs"]),
+                online=chosen["online"],
+                overwrite=True,
+                progress=bar,
+            )
+            for name, path in wanted.items():
+                if path is not None:
+                    move(prepared.folder / name, path)
+    click.echo(brief(prepared.profile, str(output)), err=True)
+
+
+def _check_names(outputs: list[Path], inputs: tuple[str, ...], *, overwrite: bool) -> None:
+    """Refuse names that would lose something before any work is done; chat rows may become what they were made from."""
+    if len({path.absolute() for path in outputs}) < len(outputs):
+        raise UsageError("-o, --dropped and --ledger: two of them name the same file")
+    for path in outputs:
+        if str(path) == "-":
+            raise UsageError("-o -: rows are written to a file only: give a name that ends in .jsonl")
+        if path.is_dir():
+            raise OutputError(f"{path}: is a folder: give the name of a file")
+        if path.exists() and not overwrite:
+            raise OutputError(f"{path}: exists: choose another name, or replace it with --overwrite")
+        in_place = path.suffix in {".jsonl", ".ndjson"} and path == outputs[0]
+        if not in_place and path.absolute() in {Path(name).absolute() for name in inputs}:
+            raise UsageError(f"{path}: would replace the input: choose another name")
+    written, compression = container_of(outputs[0])
+    if compression or written not in {"jsonl", None}:
+        raise UsageError(f"-o {outputs[0]}: rows are written as JSON lines: give a name that ends in .jsonl")
+
+
+def _step(name: str, steps: tuple[str, ...], text: str, *extra: Callable[..., Any]) -> click.Command:
+    def command(
+        inputs: tuple[str, ...], output: Path, dropped: Path | None, ledger: Path | None, **chosen: Any
+    ) -> None:
+        _run_step(steps, inputs, output, dropped, ledger, chosen)
+
+    return click.command(name, help=text)(options.add(*_FILES, *extra)(command))
+
+
+convert_command = _step("convert", (), "Turn rows of any format into chat rows, and change nothing else.")
+clean_command = _step(
+    "clean", ("clean",), "Repair how texts are stored: Unicode form, control and invisible characters, HTML residue."
+)
+missing_command = _step(
+    "missing", ("missing",), "Drop, remove or fill messages that say nothing (--set missing.assistant=remove)."
+)
+dedup_command = _step(
+    "dedup",
+    ("dedup",),
+    "Remove rows that equal another row.",
+    click.option("--match", type=click.Choice(["exact", "normalised"]), help="Whether case and white space count."),
+    click.option("--keep", type=click.Choice(["first", "longest"]), help="Which of equal rows stays."),
+)
+
+
+@click.command("split")
+@click.argument("inputs", nargs=-1, required=True)
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="Folder for the splits.")
+@options.add(
+    click.option("--validation", type=float, help="Fraction of rows for validation [default: 0.1]."),
+    click.option("--test", type=float, help="Fraction of rows for test [default: 0]."),
+    click.option("--seed", type=int, help="Seed of the split."),
+    click.option("--group-by", metavar="NAME", help="Column whose equal values stay in one split."),
+    *options.RECIPE,
+    *options.READING,
+    *options.RUNNING,
+)
+def split_command(inputs: tuple[str, ...], output: Path, **chosen: Any) -> None:
+    """Divide rows into train, validation and test; rows with one prompt are never separated."""
+    resolved = options.recipe_from(chosen["recipe"], chosen["settings"], chosen)
+    from phi3data import api
+    from phi3data.cli.progress import Bar
+    from phi3data.report.terminal import brief
+
+    with Bar() as bar:
+        prepared = api.split(
+            list(inputs),
+            resolved,
+            output=output,
+            workers=options.jobs(chosen["jobs"]),
+            overwrite=chosen["overwrite"],
+            online=chosen["online"],
+            progress=bar,
+        )
+    click.echo(brief(prepared.profile, str(output)), err=True)

@@ -1,0 +1,147 @@
+"""Lint: chat files against the rules, row by row, without changing anything. Loads nothing heavy."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from phi3data.errors import InputError, UsageError, did_you_mean
+from phi3data.findings import Finding, Severity
+from phi3data.rules import RULES, turns
+from phi3data.sources.inputs import find
+from phi3data.sources.open import format_of, open_source, read_all
+from phi3data.sources.reader import Reader, SourceConfig
+from phi3data.sources.source import BLANK, Raw, Source
+from phi3data.steps.missing import MissingConfig, missing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+_ALL = MissingConfig(system="drop", tool="keep")
+
+
+class Located(msgspec.Struct, frozen=True):
+    """A finding with its place. Lines and columns are 1-based; columns count code points."""
+
+    code: str
+    name: str
+    severity: Severity
+    message: str
+    path: str
+    line: int
+    column: int | None
+    end_column: int | None
+    pointer: str
+    fingerprint: str
+    fix: str | None
+
+
+class CheckResult(msgspec.Struct):
+    """What linting found. `rows` counts the rows looked at."""
+
+    findings: list[Located]
+    rows: int
+    files: int
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing worse than an information was found."""
+        return not any(found.severity != "info" for found in self.findings)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what `--output json` prints."""
+        counts: dict[str, int] = {}
+        for found in self.findings:
+            counts[found.code] = counts.get(found.code, 0) + 1
+        summary = {"files": self.files, "rows": self.rows, "findings": len(self.findings), "codes": counts}
+        return {"findings": msgspec.to_builtins(self.findings), "summary": summary, "skipped": []}
+
+
+def check(
+    source: Any, *, select: str | Iterable[str] = (), ignore: str | Iterable[str] = (), encoding: str | None = None
+) -> CheckResult:
+    """Lint chat rows; `select` and `ignore` are codes or prefixes of codes, a list or separated by commas.
+
+    `source` is a path, a list of paths, or rows in memory. Raises `UsageError` for an unknown code and `InputError`
+    for a file that cannot be used at all.
+    """
+    result = CheckResult([], 0, 0)
+    for item in _iterate(source, _codes(select), _codes(ignore), encoding, result):
+        result.findings.append(item)
+    return result
+
+
+def iter_findings(
+    source: Any, *, select: str | Iterable[str] = (), ignore: str | Iterable[str] = (), encoding: str | None = None
+) -> Iterator[Located]:
+    """Lint as `check` does, yielding each finding as it is found, in bounded memory."""
+    return _iterate(source, _codes(select), _codes(ignore), encoding, CheckResult([], 0, 0))
+
+
+def _codes(given: str | Iterable[str]) -> tuple[str, ...]:
+    codes = given.split(",") if isinstance(given, str) else given
+    return tuple(code.strip() for code in codes if code.strip())
+
+
+def _iterate(
+    source: Any, select: tuple[str, ...], ignore: tuple[str, ...], encoding: str | None, result: CheckResult
+) -> Iterator[Located]:
+    for code in (*select, *ignore):
+        if not any(known.startswith(code) for known in RULES):
+            raise UsageError(f"unknown rule '{code}'{did_you_mean(code, RULES)}")
+    config = SourceConfig(format="chat", encoding=encoding)
+    with TemporaryDirectory(prefix="phi3data-") as work:
+        for index, item in enumerate(find(source)):
+            opened = open_source(item, index, config, Path(work))
+            other = format_of(opened)
+            if other not in {None, "chat"}:
+                raise InputError(
+                    f"{item.name}: the rows are {other}; check reads chat rows: run phi3data convert first"
+                )
+            result.files += 1
+            for raw, found in _findings(opened, config, result):
+                if found.code.startswith(select or ("",)) and not (ignore and found.code.startswith(ignore)):
+                    yield _located(found, opened, raw)
+
+
+def _findings(source: Source, config: SourceConfig, result: CheckResult) -> Iterator[tuple[Raw, Finding]]:
+    reader = Reader(source, config)
+    for raw in read_all(source):
+        if raw.value is BLANK:
+            continue
+        result.rows += 1
+        found = raw.value if isinstance(raw.value, Finding) else reader.conversations(raw.value)
+        if isinstance(found, Finding):
+            yield raw, found
+            continue
+        for conversation in found:
+            yield from ((raw, item) for item in turns.check(conversation))
+            gap = missing(conversation, _ALL).dropped
+            if gap is not None:
+                yield raw, gap
+
+
+def _located(found: Finding, source: Source, raw: Raw) -> Located:
+    rule = RULES[found.code]
+    canonical = b"" if isinstance(raw.value, Finding) else msgspec.json.encode(raw.value, order="sorted")
+    fingerprint = sha256(b"\0".join((found.code.encode(), canonical, found.pointer.encode()))).hexdigest()
+    return Located(
+        code=found.code,
+        name=rule.name,
+        severity=rule.severity,
+        message=found.message,
+        path=source.name,
+        line=(raw.record if source.tabular else raw.line) + 1,
+        column=found.column,
+        end_column=found.column and found.column + 1,
+        pointer=found.pointer,
+        fingerprint=fingerprint,
+        fix=None,
+    )
+
+
+__all__ = ["CheckResult", "Located", "check", "iter_findings"]

@@ -1,0 +1,1 @@
+"""What the sample data is made of: phrases (one .toml a language), conversations, planted defects, files."""

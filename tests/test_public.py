@@ -14,6 +14,7 @@ from tests.conftest import ROOT
 NAMES = [
     "CheckResult",
     "Conversation",
+    "Encoded",
     "Finding",
     "InputError",
     "Message",
@@ -24,6 +25,7 @@ NAMES = [
     "Profile",
     "Recipe",
     "RefusedError",
+    "Rendered",
     "Rows",
     "UsageError",
     "WorkerError",
@@ -33,10 +35,12 @@ NAMES = [
     "convert",
     "count_tokens",
     "dedup",
+    "encode",
     "iter_findings",
     "missing",
     "prepare",
     "profile",
+    "render",
     "split",
 ]
 
@@ -137,3 +141,9 @@ def test_the_documented_ledger_is_the_one_that_is_written() -> None:
     text = (ROOT / "docs" / "outputs.md").read_text("utf-8")
     rows = re.findall(r"^\| (`[^|]+) \| (?:string|int)", text, re.MULTILINE)
     assert [name for row in rows for name in re.findall(r"`(\w+)`", row)] == LEDGER.names
+
+
+def test_the_page_of_models_is_made_from_the_table() -> None:
+    from scripts.write_model_docs import page
+
+    assert (ROOT / "docs" / "models.md").read_text("utf-8") == page(), "run scripts/write_model_docs.py"

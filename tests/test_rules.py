@@ -8,15 +8,16 @@ from pathlib import Path
 import pytest
 
 import phi3data
+from phi3data import family
 from phi3data.rules import RULES
 
 WITH_EXAMPLES = [code for code, rule in RULES.items() if rule.fires and rule.silent]
 GOOD = {"messages": [{"role": "user", "content": "good"}, {"role": "assistant", "content": "row"}]}
 
 
-def codes(line: str, path: Path) -> set[str]:
+def codes(line: str, path: Path, model: str | None = None) -> set[str]:
     path.write_text(f"{json.dumps(GOOD)}\n{line}\n{json.dumps(GOOD)}\n", "utf-8")
-    return {found.code for found in phi3data.check(path).findings if found.line == 2}
+    return {found.code for found in phi3data.check(path, model=model or family.DEFAULT).findings if found.line == 2}
 
 
 @pytest.mark.parametrize("code", WITH_EXAMPLES)
@@ -24,8 +25,8 @@ def test_the_examples_of_a_rule_fire_and_stay_silent(code: str, tmp_path: Path) 
     rule = RULES[code]
     assert rule.fires is not None
     assert rule.silent is not None
-    assert code in codes(rule.fires, tmp_path / "fires.jsonl")
-    assert codes(rule.silent, tmp_path / "silent.jsonl") == set()
+    assert code in codes(rule.fires, tmp_path / "fires.jsonl", rule.model)
+    assert codes(rule.silent, tmp_path / "silent.jsonl", rule.model) == set()
 
 
 def test_enough_rules_have_examples() -> None:
@@ -47,3 +48,36 @@ def test_findings_of_rows_in_memory_and_selection(tmp_path: Path) -> None:
     assert {found.code for found in phi3data.iter_findings(rows)} == {"R408", "R401"}
     assert phi3data.check(rows, select=("R40",), ignore=("R408",)).to_dict()["summary"]["codes"] == {"R401": 1}
     assert phi3data.check([GOOD]).ok
+
+
+def test_what_the_template_drops_depends_on_the_model() -> None:
+    row = {"messages": [{"role": "system", "content": "s"}, *GOOD["messages"]]}
+    assert phi3data.check([row]).ok
+    (found,) = phi3data.check([row], model="phi-3-medium").findings
+    assert (found.code, found.pointer) == ("R407", "/messages/0/role")
+
+
+def test_a_role_that_the_vocabulary_does_not_know_is_said() -> None:
+    row = {"messages": [*GOOD["messages"], {"role": "tool", "content": "21"}, GOOD["messages"][1]]}
+    (found,) = phi3data.check([row], model="phi-3-small").findings
+    assert (found.code, found.pointer) == ("R407", "/messages/2/role")
+    assert "the plain text <|tool|>" in found.message
+    assert phi3data.check([row], model="phi-4-mini").ok
+
+
+def test_control_tokens_are_those_of_the_model() -> None:
+    row = {"messages": [{"role": "user", "content": "What is <|im_end|>?"}, GOOD["messages"][1]]}
+    assert phi3data.check([row]).ok
+    (found,) = phi3data.check([row], model="phi-4").findings
+    assert (found.code, found.pointer) == ("T601", "/messages/0/content")
+    assert "<|im_end|> (id 100265) at character 9" in found.message
+
+
+def test_a_row_over_the_context_is_estimated_or_counted(shared: Path) -> None:
+    row = {"messages": [{"role": "user", "content": "word " * 5000}, GOOD["messages"][1]]}
+    (found,) = phi3data.check([row]).findings
+    assert found.code == "L701"
+    assert found.message.startswith("an estimated 5,")
+    (exact,) = phi3data.check([row], tokenizer=shared / "tokenizers" / "phi-3-mini").findings
+    assert exact.message == "5,007 tokens, the limit is 4,096"
+    assert phi3data.check([row], model="phi-3-mini-128k").ok

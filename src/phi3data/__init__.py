@@ -35,14 +35,18 @@ if TYPE_CHECKING:
         UsageError,
         WorkerError,
     )
+    from phi3data.family.template import Rendered
     from phi3data.findings import Finding
     from phi3data.lint import CheckResult, check, iter_findings
+    from phi3data.rendering import encode, render
     from phi3data.report.profile import Profile
     from phi3data.rows import Rows
+    from phi3data.tokens.encode import Encoded
 
 _WHERE = {
     "CheckResult": "lint",
     "Conversation": "chat",
+    "Encoded": "tokens.encode",
     "Finding": "findings",
     "InputError": "errors",
     "Message": "chat",
@@ -53,6 +57,7 @@ _WHERE = {
     "Profile": "report.profile",
     "Recipe": "engine.recipe",
     "RefusedError": "errors",
+    "Rendered": "family.template",
     "Rows": "rows",
     "UsageError": "errors",
     "WorkerError": "errors",
@@ -61,16 +66,19 @@ _WHERE = {
     "convert": "api",
     "count_tokens": "api",
     "dedup": "api",
+    "encode": "rendering",
     "iter_findings": "lint",
     "missing": "api",
     "prepare": "api",
     "profile": "api",
+    "render": "rendering",
     "split": "api",
 }
 
 __all__ = [
     "CheckResult",
     "Conversation",
+    "Encoded",
     "Finding",
     "InputError",
     "Message",
@@ -81,6 +89,7 @@ __all__ = [
     "Profile",
     "Recipe",
     "RefusedError",
+    "Rendered",
     "Rows",
     "UsageError",
     "WorkerError",
@@ -90,10 +99,12 @@ __all__ = [
     "convert",
     "count_tokens",
     "dedup",
+    "encode",
     "iter_findings",
     "missing",
     "prepare",
     "profile",
+    "render",
     "split",
 ]
 

@@ -45,6 +45,7 @@ class Message(msgspec.Struct, omit_defaults=True, gc=False):
     tool_calls: list[Any] | None = None
     tool_call_id: str | None = None
     function_call: dict[str, Any] | None = None
+    tools: str | None = None  # of a system message: where Phi-4-mini's template reads them
 
 
 class Conversation(msgspec.Struct, omit_defaults=True, gc=False):

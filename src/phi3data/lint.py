@@ -9,17 +9,22 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from phi3data import family
 from phi3data.errors import InputError, UsageError, did_you_mean
 from phi3data.findings import Finding, Severity
-from phi3data.rules import RULES, turns
+from phi3data.rules import RULES, template, turns
 from phi3data.sources.inputs import find
 from phi3data.sources.open import format_of, open_source, read_all
 from phi3data.sources.reader import Reader, SourceConfig
 from phi3data.sources.source import BLANK, Raw, Source
 from phi3data.steps.missing import MissingConfig, missing
+from phi3data.tokens import count
+from phi3data.tokens.lengths import Lengths
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+
+    from phi3data.chat import Conversation
 
 _ALL = MissingConfig(system="drop", tool="keep")
 
@@ -61,25 +66,64 @@ class CheckResult(msgspec.Struct):
         return {"findings": msgspec.to_builtins(self.findings), "summary": summary, "skipped": []}
 
 
+class _Reading:
+    """The model that will read the rows: its template, its control tokens, and how much it can read."""
+
+    def __init__(self, model: str, tokenizer: str | None) -> None:
+        self.model = family.model(model)
+        self.tokenizer = count.resolve(tokenizer, self.model)
+        self.template = count.template_of(self.tokenizer)
+        self.controls = count.controls_for(self.tokenizer, self.model)
+
+    def findings(self, conversation: Conversation, size: int) -> Iterator[Finding]:
+        """Yield what the model makes of a conversation that takes `size` bytes as it stands in the file."""
+        yield from template.check(conversation, self.template, self.controls)
+        limit = self.model.context
+        # A token is a byte of text at least, and the template adds a few to a message: most rows need no counting.
+        if size + 8 * len(conversation.messages) > limit:
+            (length,) = Lengths.for_tokenizer(self.tokenizer, self.model).of([conversation])
+            if length.total > limit:
+                yield template.too_long(length.total, limit, estimated=self.tokenizer.estimated)
+
+
 def check(
-    source: Any, *, select: str | Iterable[str] = (), ignore: str | Iterable[str] = (), encoding: str | None = None
+    source: Any,
+    *,
+    select: str | Iterable[str] = (),
+    ignore: str | Iterable[str] = (),
+    encoding: str | None = None,
+    model: str = family.DEFAULT,
+    tokenizer: str | Path | None = None,
 ) -> CheckResult:
     """Lint chat rows; `select` and `ignore` are codes or prefixes of codes, a list or separated by commas.
 
-    `source` is a path, a list of paths, or rows in memory. Raises `UsageError` for an unknown code and `InputError`
-    for a file that cannot be used at all.
+    `source` is a path, a list of paths, or rows in memory. `model` decides what its chat template drops, which control
+    tokens there are and how long a row may be; `tokenizer` (a directory or hub name) makes lengths exact.
+
+    Raises `UsageError` for an unknown code, model or tokenizer, and `InputError` for a file that cannot be used at all.
     """
     result = CheckResult([], 0, 0)
-    for item in _iterate(source, _codes(select), _codes(ignore), encoding, result):
+    for item in _iterate(source, _codes(select), _codes(ignore), encoding, _reading(model, tokenizer), result):
         result.findings.append(item)
     return result
 
 
 def iter_findings(
-    source: Any, *, select: str | Iterable[str] = (), ignore: str | Iterable[str] = (), encoding: str | None = None
+    source: Any,
+    *,
+    select: str | Iterable[str] = (),
+    ignore: str | Iterable[str] = (),
+    encoding: str | None = None,
+    model: str = family.DEFAULT,
+    tokenizer: str | Path | None = None,
 ) -> Iterator[Located]:
     """Lint as `check` does, yielding each finding as it is found, in bounded memory."""
-    return _iterate(source, _codes(select), _codes(ignore), encoding, CheckResult([], 0, 0))
+    reading = _reading(model, tokenizer)
+    return _iterate(source, _codes(select), _codes(ignore), encoding, reading, CheckResult([], 0, 0))
+
+
+def _reading(model: str, tokenizer: str | Path | None) -> _Reading:
+    return _Reading(model, None if tokenizer is None else str(tokenizer))
 
 
 def _codes(given: str | Iterable[str]) -> tuple[str, ...]:
@@ -88,7 +132,12 @@ def _codes(given: str | Iterable[str]) -> tuple[str, ...]:
 
 
 def _iterate(
-    source: Any, select: tuple[str, ...], ignore: tuple[str, ...], encoding: str | None, result: CheckResult
+    source: Any,
+    select: tuple[str, ...],
+    ignore: tuple[str, ...],
+    encoding: str | None,
+    reading: _Reading,
+    result: CheckResult,
 ) -> Iterator[Located]:
     for code in (*select, *ignore):
         if not any(known.startswith(code) for known in RULES):
@@ -103,12 +152,14 @@ def _iterate(
                     f"{item.name}: the rows are {other}; check reads chat rows: run phi3data convert first"
                 )
             result.files += 1
-            for raw, found in _findings(opened, config, result):
+            for raw, found in _findings(opened, config, reading, result):
                 if found.code.startswith(select or ("",)) and not (ignore and found.code.startswith(ignore)):
                     yield _located(found, opened, raw)
 
 
-def _findings(source: Source, config: SourceConfig, result: CheckResult) -> Iterator[tuple[Raw, Finding]]:
+def _findings(
+    source: Source, config: SourceConfig, reading: _Reading, result: CheckResult
+) -> Iterator[tuple[Raw, Finding]]:
     reader = Reader(source, config)
     for raw in read_all(source):
         if raw.value is BLANK:
@@ -120,6 +171,7 @@ def _findings(source: Source, config: SourceConfig, result: CheckResult) -> Iter
             continue
         for conversation in found:
             yield from ((raw, item) for item in turns.check(conversation))
+            yield from ((raw, item) for item in reading.findings(conversation, raw.length))
             gap = missing(conversation, _ALL).dropped
             if gap is not None:
                 yield raw, gap

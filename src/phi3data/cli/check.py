@@ -14,6 +14,8 @@ from phi3data.errors import UsageError
 @click.argument("paths", nargs=-1, required=True)
 @click.option("--select", default="", metavar="CODES", help="Only these codes or prefixes, comma-separated.")
 @click.option("--ignore", default="", metavar="CODES", help="Not these codes or prefixes, comma-separated.")
+@click.option("--model", metavar="NAME", help="Model that will read the rows.  [default: phi-3-mini-4k-instruct]")
+@click.option("--tokenizer", metavar="DIR|NAME", help="Count tokens exactly with this tokenizer.")
 @click.option("--encoding", metavar="NAME", help="Encoding of the files, for example cp1252.")
 @click.option("--output", "output", default="text", metavar="FORMAT", help="text or json.", show_default=True)
 @click.option(
@@ -24,14 +26,29 @@ from phi3data.errors import UsageError
     help="The least severity that makes the exit code 1.",
 )
 def check_command(
-    paths: tuple[str, ...], select: str, ignore: str, encoding: str | None, output: str, fail_on: str
+    paths: tuple[str, ...],
+    select: str,
+    ignore: str,
+    model: str | None,
+    tokenizer: str | None,
+    encoding: str | None,
+    output: str,
+    fail_on: str,
 ) -> int:
     """Lint chat rows in PATHS (- for stdin): exit 0 if clean, 1 if something is found, 2 if they cannot be read."""
+    from phi3data import family
     from phi3data.lint import check
 
     if output not in {"text", "json"}:
         raise UsageError(f"--output {output}: expected text or json")
-    result = check(list(paths), select=select, ignore=ignore, encoding=encoding)
+    result = check(
+        list(paths),
+        select=select,
+        ignore=ignore,
+        encoding=encoding,
+        model=model or family.DEFAULT,
+        tokenizer=tokenizer,
+    )
     if output == "json":
         import msgspec
 

@@ -16,6 +16,7 @@ from phi3data import family, targets
 from phi3data.chat import Conversation
 from phi3data.engine.facts import ROW_BITS, Facts
 from phi3data.findings import Finding
+from phi3data.rules.template import too_long
 from phi3data.sources.files import whole
 from phi3data.sources.open import read
 from phi3data.sources.reader import Reader
@@ -23,9 +24,8 @@ from phi3data.sources.source import BLANK, Shard, Source
 from phi3data.steps.check import check
 from phi3data.steps.clean import clean
 from phi3data.steps.dedup import identify
-from phi3data.steps.length import Length, lengths
 from phi3data.steps.missing import missing
-from phi3data.tokens import count
+from phi3data.tokens.lengths import Length, Lengths
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from phi3data.engine.recipe import Recipe
     from phi3data.sources.source import Raw
     from phi3data.targets import TargetProfile
+    from phi3data.tokens import count
 
 _BATCH = 5000  # rows whose tokens are counted in one call; bounds memory where rows are short
 _encode = msgspec.json.Encoder().encode
@@ -140,10 +141,11 @@ class _Keeper:
     ) -> None:
         self.number = 0
         self._shard, self._recipe, self._file, self._facts = shard, recipe, rows, facts
-        self._counter, self._estimated = count.load(tokenizer), tokenizer.estimated
-        self._model = family.model(recipe.model)
+        model = family.model(recipe.model)
+        self._estimated = tokenizer.estimated
+        self._lengths = Lengths.for_tokenizer(tokenizer, model)
         self._target = targets.target(recipe.target)
-        self._limit = recipe.length.limit or self._model.context
+        self._limit = recipe.length.limit or model.context
         self._waiting: list[tuple[Raw, int, Examined]] = []
 
     def add(self, raw: Raw, found: list[Examined]) -> None:
@@ -157,7 +159,7 @@ class _Keeper:
     def flush(self) -> None:
         """Count and write the rows added so far."""
         alive = [row.conversation for _, _, row in self._waiting if row.conversation is not None and not row.dropped]
-        measured = iter(lengths(alive, self._counter, self._model))
+        measured = iter(self._lengths.of(alive))
         for raw, sub, row in self._waiting:
             values: dict[str, Any] = {}
             if row.conversation is not None:
@@ -183,7 +185,7 @@ class _Keeper:
         """Drop the row if it is too long, else write it; return its facts."""
         policy = self._recipe.length
         if policy.enabled and policy.over == "drop" and length.total > self._limit:
-            row.step, row.dropped = "length", _over(length.total, self._limit, estimated=self._estimated)
+            row.step, row.dropped = "length", too_long(length.total, self._limit, estimated=self._estimated)
         else:
             self._file.write(encode_row(conversation, self._target))
         facts = _identity(conversation, with_label=bool(self._target.label_key))
@@ -243,8 +245,3 @@ def _verdict(row: Examined) -> dict[str, Any]:
         "changes": row.changes or None,
         "evidence": _encode(evidence).decode() if evidence else None,
     }
-
-
-def _over(tokens: int, limit: int, *, estimated: bool) -> Finding:
-    words = "an estimated " if estimated else ""
-    return Finding("L701", f"{words}{tokens:,} tokens, the limit is {limit:,}")

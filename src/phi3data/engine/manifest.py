@@ -44,6 +44,7 @@ def write_manifest(run: Run, counts: dict[str, Any]) -> None:
             "sha256": run.tokenizer.sha256 or None,
             "revision": run.tokenizer.revision or None,
             "estimated": run.tokenizer.estimated,
+            "template": run.tokenizer.template,
         },
     }
     with whole(run.final / "manifest.json") as file:

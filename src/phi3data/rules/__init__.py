@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from phi3data.rules import content, line, schema, turns
+from phi3data.rules import content, line, schema, template, turns
 from phi3data.rules.base import Rule
 
-RULES: dict[str, Rule] = {rule.code: rule for family in (line, schema, turns, content) for rule in family.RULES}
+RULES: dict[str, Rule] = {
+    rule.code: rule for family in (line, schema, turns, template, content) for rule in family.RULES
+}
 
 
 def title(code: str) -> str:

@@ -11,7 +11,7 @@ class Rule(msgspec.Struct, frozen=True):
     """One rule. Codes are stable and never reused.
 
     `fires` and `silent` are one raw line each that the rule finds fault with, and does not; tests run both. They are
-    None where a whole file or data set is needed to show the rule.
+    None where a whole file or data set is needed to show the rule. They are meant for `model`, where it matters.
     """
 
     code: str
@@ -21,6 +21,7 @@ class Rule(msgspec.Struct, frozen=True):
     why: str  # what it does to the training, in one or two sentences
     fires: str | None = None
     silent: str | None = None
+    model: str | None = None
 
 
 GOOD = '{"messages":[{"role":"user","content":"Hi"},{"role":"assistant","content":"Hello!"}]}'

@@ -61,6 +61,16 @@ RULES = (
         _row(_U, _S, _A),
         _row(_S, _U, _A),
     ),
+    Rule(
+        "R407",
+        "role-dropped-by-template",
+        "error",
+        "a role that the model's template drops",
+        "Phi-3-medium's template drops system messages, most templates tool messages: the model never sees them.",
+        _row(_S, _U, _A),
+        _row(_U, _A),
+        "phi-3-medium",
+    ),
     Rule("R408", "single-message", "error", "a single message", "Services drop such rows in silence.", _row(_U), GOOD),
     Rule(
         "R409",

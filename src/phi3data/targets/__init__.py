@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from functools import cache
-from importlib import resources
+from pathlib import Path
 
 import msgspec
 
@@ -26,7 +26,7 @@ class TargetProfile(msgspec.Struct, frozen=True, kw_only=True):
 @cache
 def targets() -> dict[str, TargetProfile]:
     """Return every known destination by its name."""
-    table = tomllib.loads(resources.files(__package__).joinpath("targets.toml").read_text("utf-8"))
+    table = tomllib.loads(Path(__file__).with_name("targets.toml").read_text("utf-8"))
     return {name: msgspec.convert({"name": name, **facts}, TargetProfile) for name, facts in table.items()}
 
 

@@ -1,12 +1,14 @@
-"""Token counts of texts: exact with a tokenizer, estimated without one, and which of the two it is.
+"""Which tokenizer and chat template a run uses, and token counts of texts: exact, or estimated and saying so.
 
 A tokenizer is looked for in this order: the directory or name given; the model's own in the local Hugging Face cache;
-the hub, only when online is allowed. Without one the estimator of this package counts, and says so.
+the hub, only when online is allowed. Without one the estimator of this package counts.
+
+The chat template is the tokenizer's own where it has one, since that is what training and serving with it would use;
+else the model's, as the family's table knows it.
 """
 
 from __future__ import annotations
 
-import base64
 import os
 from hashlib import sha256
 from pathlib import Path
@@ -14,24 +16,22 @@ from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
-from phi3data.errors import InputError, MissingExtraError, Phi3kitError, UsageError
+from phi3data.chat import Conversation, Message
+from phi3data.errors import InputError, MissingExtraError, UsageError
 from phi3data.family import model as model_named
+from phi3data.family import templates
+from phi3data.family.template import TemplateError
 from phi3data.tokens.estimate import estimate
+from phi3data.tokens.frame import LOOKS_LIKE_CONTROL
+from phi3data.tokens.vocabulary import Vocabulary, controls_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tiktoken import Encoding
-    from tokenizers import Tokenizer
-
     from phi3data.family import ModelProfile
-
-_BATCH = 512  # texts per call: bounds the memory that encodings take
-# How cl100k_base cuts text before its merges (published with tiktoken); Phi-3-small uses these ranks.
-_CL100K = (
-    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*"
-    r"|\s*[\r\n]+|\s+(?!\S)|\s+"
-)
+    from phi3data.family.jinja import JinjaTemplate
+    from phi3data.family.template import ChatTemplate
+    from phi3data.tokens.frame import Controls
 
 
 class TokenizerRef(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,6 +41,8 @@ class TokenizerRef(msgspec.Struct, frozen=True, kw_only=True):
     path: str = ""
     sha256: str = ""
     revision: str = ""  # commit of the hub's repository, where it came from there
+    template: str = ""  # the chat template: a name of the family, or the digest of the tokenizer's own
+    note: str = ""  # what a user should know about the choice
 
     @property
     def estimated(self) -> bool:
@@ -49,10 +51,14 @@ class TokenizerRef(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Counter(Protocol):
-    """Counts the content tokens of texts, without special tokens."""
+    """Counts the tokens of texts, without special tokens."""
 
-    def count(self, texts: Sequence[str]) -> list[int]:
-        """Return the number of tokens of each text."""
+    def count(self, texts: Sequence[str], *, controls: bool = True) -> Sequence[int]:
+        """Return the number of tokens of each text.
+
+        With `controls`, the spelling of a control token counts as the tokenizer's file says: as that one token for a
+        tokenizer.json, which lists them, as plain text for ranks, which know of none. Without, always as plain text.
+        """
         ...
 
 
@@ -70,64 +76,114 @@ def resolve(tokenizer: str | None, model: ModelProfile, *, online: bool = False)
                 f"--tokenizer {tokenizer}: no such directory with a tokenizer.json, and not in the local Hugging Face "
                 "cache: give a directory, or allow the download with --online"
             )
-        return _ref(tokenizer, found)
+        return _ref(tokenizer, found, model)
     found = _in_cache(model.hub) or (_from_hub(model.hub) if online else None)
-    return _ref(model.hub, found) if found else TokenizerRef(name="estimate")
+    return _ref(model.hub, found, model) if found else TokenizerRef(name="estimate", template=model.template.name)
 
 
 def load(ref: TokenizerRef) -> Counter:
     """Return the counter for a tokenizer. Raises `InputError` if its file cannot be read."""
     if ref.estimated:
         return _Estimator()
-    try:
-        return _Tiktoken(Path(ref.path)) if ref.path.endswith(".tiktoken") else _Tokenizers(Path(ref.path))
-    except ImportError:
-        raise MissingExtraError(f"counting with {ref.name}", "data") from None
-    except Phi3kitError:
-        raise
-    except Exception as error:  # noqa: BLE001 (tokenizers raises bare Exception for a file it cannot parse)
-        raise InputError(f"{ref.path}: is no readable tokenizer: {error}") from None
+    vocabulary = Vocabulary(Path(ref.path))
+    return _Exact(vocabulary)
+
+
+def template_of(ref: TokenizerRef) -> ChatTemplate:
+    """Return the chat template that was chosen with the tokenizer."""
+    known = templates().get(ref.template)
+    if known is not None:
+        return known
+    own = _own_template(Vocabulary(Path(ref.path)))
+    assert own is not None, "a template that is none of the family's is the tokenizer's own"
+    return own
+
+
+def controls_for(ref: TokenizerRef, model: ModelProfile) -> Controls:
+    """Return the control tokens: the tokenizer's, or those that are known of the model's vocabulary."""
+    return controls_of(model.vocabulary) if ref.estimated else Vocabulary(Path(ref.path), model.vocabulary).controls
 
 
 class _Estimator:
-    def count(self, texts: Sequence[str]) -> list[int]:
+    def count(self, texts: Sequence[str], *, controls: bool = True) -> list[int]:  # noqa: ARG002 (it knows of none)
         return estimate(texts)
 
 
-class _Tokenizers:
-    def __init__(self, path: Path) -> None:
-        os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-        from tokenizers import Tokenizer
+class _Exact:
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self._vocabulary, self._codec = vocabulary, vocabulary.codec
 
-        self._tokenizer: Tokenizer = Tokenizer.from_file(str(path))
-
-    def count(self, texts: Sequence[str]) -> list[int]:
-        out: list[int] = []
-        for start in range(0, len(texts), _BATCH):
-            batch = list(texts[start : start + _BATCH])
-            out += [len(found) for found in self._tokenizer.encode_batch_fast(batch, add_special_tokens=False)]
-        return out
-
-
-class _Tiktoken:
-    def __init__(self, path: Path) -> None:
-        import tiktoken
-
-        ranks = {
-            base64.b64decode(token): int(rank)
-            for token, rank in (line.split() for line in path.read_bytes().splitlines() if line)
-        }
-        self._encoding: Encoding = tiktoken.Encoding(
-            path.stem, pat_str=_CL100K, mergeable_ranks=ranks, special_tokens={}
-        )
-
-    def count(self, texts: Sequence[str]) -> list[int]:
-        return [len(self._encoding.encode_ordinary(text)) for text in texts]
+    def count(self, texts: Sequence[str], *, controls: bool = True) -> list[int]:
+        if not controls or self._vocabulary.path.suffix == ".tiktoken":
+            return [len(ids) for ids in self._codec.ids(texts)]
+        pieces, marks, owner = [], [0] * len(texts), []
+        for index, text in enumerate(texts):
+            for piece in self._vocabulary.controls.segments(text):
+                if isinstance(piece, str):
+                    pieces.append(piece)
+                    owner.append(index)
+                else:
+                    marks[index] += 1
+        for index, ids in zip(owner, self._codec.ids(pieces), strict=True):
+            marks[index] += len(ids)
+        return marks
 
 
-def _ref(name: str, path: Path) -> TokenizerRef:
+def _ref(name: str, path: Path, model: ModelProfile) -> TokenizerRef:
     revision = path.parent.name if path.parent.parent.name == "snapshots" else ""
-    return TokenizerRef(name=name, path=str(path), sha256=sha256(path.read_bytes()).hexdigest(), revision=revision)
+    template, note = _choose(Vocabulary(path, model.vocabulary), model)
+    return TokenizerRef(
+        name=name,
+        path=str(path),
+        sha256=sha256(path.read_bytes()).hexdigest(),
+        revision=revision,
+        template=template.name,
+        note=note,
+    )
+
+
+def _own_template(vocabulary: Vocabulary) -> JinjaTemplate | None:
+    if vocabulary.chat_template is None:
+        return None
+    try:
+        from phi3data.family.jinja import JinjaTemplate
+    except ImportError:
+        raise MissingExtraError(f"the chat template of {vocabulary.path.parent}", "data") from None
+    try:
+        return JinjaTemplate(vocabulary.chat_template, vocabulary.special)
+    except InputError as error:
+        raise InputError(f"{vocabulary.path.parent}: {error}") from None
+
+
+def _choose(vocabulary: Vocabulary, model: ModelProfile) -> tuple[ChatTemplate, str]:
+    """Return the chat template to render with, and what to tell the user about it."""
+    own = _own_template(vocabulary)
+    if own is None:
+        return model.template, ""
+    from phi3data.family.jinja import recognise
+
+    known = recognise(own, (*model.templates, *templates().values()))
+    if known is None:
+        unknown = _unknown_tokens(own, vocabulary)
+        if unknown:
+            return model.template, (
+                f"the chat template in {vocabulary.path.parent} writes {unknown}, which is no control token of that "
+                f"tokenizer: the template of {model.name} is used instead"
+            )
+        return own, f"the chat template in {vocabulary.path.parent} is not one of the Phi family: it is used as it is"
+    if known not in model.templates:
+        return known, f"the chat template in {vocabulary.path.parent} is '{known.name}', not that of {model.name}"
+    return known, ""
+
+
+def _unknown_tokens(template: JinjaTemplate, vocabulary: Vocabulary) -> str:
+    """Return what looks like a control token in the template's own text and is none; "" if there is no such thing."""
+    row = Conversation([Message("user", "Hi"), Message("assistant", "Hello!")])
+    try:
+        written = set(LOOKS_LIKE_CONTROL.findall("".join(template.render(row).literals)))
+    except TemplateError:
+        return ""
+    return ", ".join(sorted(written - set(vocabulary.controls.by_text)))
 
 
 def _in_directory(path: Path) -> Path | None:

@@ -55,6 +55,8 @@ def _whole(turn: Message, raw: dict[str, Any], at: str) -> Message:
         if not isinstance(function_call, dict):
             raise UnconvertibleError("G901", f"the call is {kind(function_call)}", f"{at}/function_call")
         turn.function_call = function_call
+    if isinstance(raw.get("tools"), str):
+        turn.tools = raw["tools"]
     return turn
 
 

@@ -1,0 +1,154 @@
+"""Frames: what a chat template writes around people's words, cut at its control tokens.
+
+A tokenizer cuts text at its control tokens first and encodes what lies between them on its own. So the literals of a
+template are cut once, and of a conversation only its words are left to encode. Counting and encoding both walk a frame,
+and so they agree.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+# Unicode's White_Space, which tokenizers strips; Python's str.strip would take U+001C to U+001F as well.
+WHITE = (
+    "\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
+    "\u2028\u2029\u202f\u205f\u3000"
+)
+
+LOOKS_LIKE_CONTROL = re.compile(r"<\|[^\s|<>]{1,40}\|>")  # how this family, and most others, spell control tokens
+
+
+class Control(msgspec.Struct, frozen=True):
+    """A control token. It swallows the white space before it (`lstrip`) and after it (`rstrip`)."""
+
+    text: str
+    id: int
+    lstrip: bool = False
+    rstrip: bool = False
+    single_word: bool = False  # found only where no word character touches it
+
+
+class Mark(msgspec.Struct, frozen=True):
+    """A control token in a literal; `closes` is the number of the content whose turn it ends, if any."""
+
+    control: Control
+    literal: int  # number of the literal
+    offset: int  # in the literal, in code points
+    closes: int | None
+
+
+class Part(msgspec.Struct, frozen=True):
+    """A piece of a literal, or a content (`text` is None); `number` is the literal's or the content's."""
+
+    number: int
+    text: str | None = None
+    offset: int = 0
+    closes: int | None = None
+
+
+class Span(msgspec.Struct, frozen=True):
+    """What stands between two control tokens, and whether they swallow the white space beside them."""
+
+    parts: tuple[Part, ...]
+    left: bool
+    right: bool
+
+
+class Frame(msgspec.Struct, frozen=True):
+    """The control tokens and spans of a conversation, in order; without spans that the tokens beside them swallow."""
+
+    items: tuple[Mark | Span, ...]
+
+
+class Controls:
+    """The control tokens of a vocabulary."""
+
+    def __init__(self, controls: Mapping[str, Control]) -> None:
+        self.by_text = dict(controls)
+        # Leftmost, then longest, as tokenizers finds them.
+        words = sorted(controls, key=len, reverse=True)
+        self._begin = {word[0] for word in words}
+        self._find = re.compile("|".join(_pattern(controls[word]) for word in words) or r"(?!)").finditer
+        self.frame = lru_cache(4096)(self._frame)  # few orders of roles, and of literals, make a data set
+
+    def find(self, text: str) -> Iterator[tuple[Control, int, int]]:
+        """Yield the control tokens that stand in a text, with start and end in code points."""
+        if not any(character in text for character in self._begin):
+            return
+        for match in self._find(text):
+            yield self.by_text[match[0]], match.start(), match.end()
+
+    def cut(self, text: str) -> Iterator[str | Control]:
+        """Yield text and control tokens in turn, beginning and ending with text, which may be empty."""
+        at = 0
+        for control, start, end in self.find(text):
+            yield text[at:start]
+            yield control
+            at = end
+        yield text[at:]
+
+    def segments(self, text: str) -> Iterator[str | Control]:
+        """Yield what a tokenizer encodes apart: control tokens, and the texts between them as far as they are left."""
+        pieces = list(self.cut(text))
+        for number in range(0, len(pieces), 2):
+            before = pieces[number - 1] if number else None
+            after = pieces[number + 1] if number + 1 < len(pieces) else None
+            left = isinstance(before, Control) and before.rstrip
+            right = isinstance(after, Control) and after.lstrip
+            between = pieces[number]
+            assert isinstance(between, str)
+            stripped = strip(between, left=left, right=right)
+            if stripped:
+                yield stripped
+            if isinstance(after, Control):
+                yield after
+
+    def _frame(self, literals: tuple[str, ...]) -> Frame:
+        items: list[Mark | Span] = []
+        parts: list[Part] = []
+        left = False
+        for number, literal in enumerate(literals):
+            last = number == len(literals) - 1
+            closes, at = (number - 1 if number else None), 0
+            for piece in self.cut(literal):
+                if isinstance(piece, str):
+                    if piece:
+                        parts.append(Part(number, piece, at, closes))
+                    at += len(piece)
+                    continue
+                _close(items, parts, left=left, right=piece.lstrip)
+                ends = closes if closes is not None else number - 1 if last and number else None
+                items.append(Mark(piece, number, at, ends))
+                parts, left, closes = [], piece.rstrip, None  # what follows the end of a turn is no part of it
+                at += len(piece.text)
+            if not last:
+                if left and not strip("".join(part.text or "x" for part in parts), left=True, right=False):
+                    parts = []  # swallowed
+                parts.append(Part(number, closes=number))
+        _close(items, parts, left=left, right=False)
+        return Frame(tuple(items))
+
+
+def _close(items: list[Mark | Span], parts: list[Part], *, left: bool, right: bool) -> None:
+    literal = all(part.text is not None for part in parts)
+    if not literal or strip("".join(part.text or "" for part in parts), left=left, right=right):
+        items.append(Span(tuple(parts), left, right))
+
+
+def _pattern(control: Control) -> str:
+    escaped = re.escape(control.text)
+    return rf"(?<!\w){escaped}(?!\w)" if control.single_word else escaped
+
+
+def strip(text: str, *, left: bool, right: bool) -> str:
+    """Strip white space as tokenizers does beside a control token that swallows it."""
+    if left:
+        text = text.lstrip(WHITE)
+    return text.rstrip(WHITE) if right else text

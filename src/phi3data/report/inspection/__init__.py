@@ -1,0 +1,1 @@
+"""An inspected row, one module per way to show it: terminal, page, document."""

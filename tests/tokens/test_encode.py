@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from functools import cache
 from itertools import chain
 from pathlib import Path
@@ -220,6 +221,135 @@ def test_without_the_tokenizer_there_are_no_ids(monkeypatch: pytest.MonkeyPatch,
         phi3data.encode(ROW, "phi-4")
 
 
+# --- tokenizers that are not as the family's own -------------------------------------------------------------------
+
+
+def changed(tmp_path: Path, kind: str, change: Any) -> str:
+    """Write a tiny tokenizer with something changed in its file."""
+    write_tiny(tmp_path, kind)
+    path = tmp_path / "tokenizer.json"
+    table = json.loads(path.read_text("utf-8"))
+    change(table)
+    path.write_text(json.dumps(table), "utf-8")
+    return str(tmp_path)
+
+
+def assert_as_the_library(row: list[dict[str, Any]], path: str, model: str = "phi-3-mini") -> phi3data.Encoded:
+    from tokenizers import Tokenizer
+
+    whole = Tokenizer.from_file(str(Path(path) / "tokenizer.json"))
+    found = phi3data.encode(row, model, tokenizer=path)
+    assert found.ids == whole.encode(phi3data.render(row, model), add_special_tokens=False).ids
+    profile = family.model(model)
+    (length,) = Lengths.for_tokenizer(count.resolve(path, profile), profile).of(
+        [Conversation([Message(**turn) for turn in row])]
+    )
+    assert (length.total, length.supervised) == (len(found), found.supervised)
+    return found
+
+
+def metaspace(table: dict[str, Any]) -> None:
+    table["normalizer"] = None
+    table["pre_tokenizer"] = {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "first", "split": False}
+
+
+def test_a_tokenizer_that_marks_the_start_of_the_row_only(tmp_path: Path, tiny: dict[str, str]) -> None:
+    """What transformers 5 writes when it saves Phi-3's tokenizer."""
+    path = changed(tmp_path, "llama", metaspace)
+    found = assert_as_the_library(ROW, path)
+    assert found.ids != phi3data.encode(ROW, tokenizer=tiny["llama"]).ids
+
+
+def add_word(table: dict[str, Any]) -> None:
+    flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": True, "special": False}
+    table["added_tokens"].append({"id": table["added_tokens"][-1]["id"] + 1, "content": "Hello", **flags})
+
+
+def test_a_word_added_to_the_vocabulary_is_no_control_token(tmp_path: Path) -> None:
+    path = changed(tmp_path, "llama", add_word)
+    assert_as_the_library(ROW, path)
+    assert phi3data.check([{"messages": ROW}], tokenizer=path).ok
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda table: table["added_tokens"].append({"id": 1, "special": True}),
+        lambda table: table.update(added_tokens=[3]),
+        lambda table: table.update(model={"type": "BPE"}),
+    ],
+)
+def test_a_broken_tokenizer_is_one_sentence(tmp_path: Path, change: Any) -> None:
+    with pytest.raises(phi3data.InputError, match="is no readable tokenizer"):
+        phi3data.encode(ROW, tokenizer=changed(tmp_path, "llama", change))
+
+
+def with_template(tmp_path: Path, template: str) -> str:
+    write_tiny(tmp_path, "llama")
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps({"eos_token": "<|endoftext|>"}))
+    (tmp_path / "chat_template.jinja").write_text(template)
+    return str(tmp_path)
+
+
+def masked_and_supervised(row: list[dict[str, Any]], path: str) -> tuple[str, str]:
+    text, found = phi3data.render(row, tokenizer=path), phi3data.encode(row, tokenizer=path, spans=True)
+    halves = ["", ""]
+    for (start, end), on in zip(found.spans, found.mask, strict=True):
+        halves[on] += text[start:end]
+    return halves[0], halves[1]
+
+
+def test_white_space_that_the_model_has_to_produce_is_supervised(tmp_path: Path) -> None:
+    """As in [/INST] yes</s>: the prompt ends before the space."""
+    template = (
+        "{% for m in messages %}{% if m.role == 'user' %}<|user|> {{ m.content }} <|assistant|>"
+        "{% else %} {{ m.content }}<|end|>{% endif %}{% endfor %}"
+    )
+
+    def keep_space(table: dict[str, Any]) -> None:
+        for token in table["added_tokens"]:
+            token["rstrip"] = False
+
+    path = with_template(tmp_path, template)
+    changed(tmp_path, "llama", keep_space)
+    assert masked_and_supervised(ROW[1:3], path)[1] == "   Hello<|end|>"
+
+
+def test_control_tokens_after_the_last_turn_are_supervised_only_if_they_end_the_text(tmp_path: Path) -> None:
+    template = (
+        "{% for m in messages %}{{ '<|' + m.role + '|>' + m.content + '<|end|>' }}{% endfor %}<|user|><|endoftext|>"
+    )
+    masked, supervised = masked_and_supervised(ROW[1:3], with_template(tmp_path, template))
+    assert supervised == "Hello<|end|>"
+    assert masked.endswith("<|user|><|endoftext|>")
+
+
+def test_without_control_tokens_only_words_are_supervised(tmp_path: Path) -> None:
+    template = "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}"
+    row: list[dict[str, Any]] = [
+        {"role": "user", "content": "Hi"},
+        {"role": "assistant", "content": "Bye"},
+        {"role": "user", "content": "no"},
+    ]
+    path = with_template(tmp_path, template)
+    masked, supervised = masked_and_supervised(row, path)
+    assert (masked, supervised) == ("user: Hi\nassistant:\nuser: no\n", " Bye")
+    profile = family.model("phi-3-mini")
+    turns = [Conversation([Message(**turn) for turn in row])]
+    (length,) = Lengths.for_tokenizer(count.resolve(path, profile), profile).of(turns)
+    assert length.supervised == phi3data.encode(row, tokenizer=path).supervised
+
+
+def test_half_of_a_surrogate_pair_is_one_sentence(tiny: dict[str, str]) -> None:
+    with pytest.raises(phi3data.InputError, match=r"surrogate pair \(U\+D83D\) at character 12 .*\(J208\)"):
+        phi3data.encode([{"role": "user", "content": "ab\ud83d"}], tokenizer=tiny["llama"])
+
+
+def test_tools_that_are_an_empty_text_are_written(tiny: dict[str, str]) -> None:
+    row = [{**ROW[0], "tools": ""}, *ROW[1:3]]
+    assert_as_the_library(row, tiny["bytes"], "phi-4-mini")
+
+
 # --- every row of the real data ------------------------------------------------------------------------------------
 
 
@@ -248,10 +378,12 @@ def ids_of(encode: Encoder, path: Path, model: str) -> Any:
         return lambda text: whole.encode(text, add_special_tokens=False).ids
     import tiktoken
 
-    from phi3data.tokens.vocabulary import CL100K, ranks
+    from phi3data.tokens.exact.kinds import CL100K
+    from phi3data.tokens.exact.library import read_ranks
 
     special = {control.text: control.id for control in encode.vocabulary.controls.by_text.values()}
-    encoding = tiktoken.Encoding("phi-3-small", pat_str=CL100K, mergeable_ranks=ranks(path), special_tokens=special)
+    ranks = read_ranks(path)
+    encoding = tiktoken.Encoding("phi-3-small", pat_str=CL100K, mergeable_ranks=ranks, special_tokens=special)
     return lambda text: encoding.encode(text, allowed_special="all")
 
 

@@ -22,9 +22,13 @@ COMMANDS = {
     "missing": "Drop, remove or fill messages without text.",
     "dedup": "Remove exact and normalised duplicates.",
     "split": "Divide rows into train, validation and test.",
+    "tokens": "Count tokens; show what a context limit costs.",
+    "inspect": "Show one row as the model will see it.",
     "recipe": "Write, show or describe a recipe.",
+    "rule": "Explain a rule: what it finds and why that is bad.",
+    "rules": "List the rules.",
 }
-_MODULES = {"convert": "steps", "clean": "steps", "missing": "steps", "dedup": "steps", "split": "steps"}
+_MODULES = dict.fromkeys(("convert", "clean", "missing", "dedup", "split"), "steps") | {"rules": "rule"}
 
 
 class _Commands(click.Group):

@@ -21,6 +21,7 @@ class VocabularyProfile(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     kind: str
     size: int  # rows of the embedding
+    end_of_text: str  # the control token after the last turn
     controls: dict[str, int]  # control token → id
     keeps_space: tuple[str, ...]  # control tokens that keep the white space after them; "*" is all
 

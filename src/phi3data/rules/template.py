@@ -120,7 +120,7 @@ def _role(index: int) -> str:
 
 def _is_special(message: Message) -> bool:
     """Whether rendering the message depends on more than its role and words."""
-    return bool(message.content is None or message.tools or message.tool_calls or message.function_call)
+    return bool(message.content is None or message.tools is not None or message.tool_calls or message.function_call)
 
 
 def too_long(total: int, limit: int, *, estimated: bool) -> Finding:

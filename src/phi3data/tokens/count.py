@@ -23,7 +23,7 @@ from phi3data.family import templates
 from phi3data.family.template import TemplateError
 from phi3data.tokens.estimate import estimate
 from phi3data.tokens.frame import LOOKS_LIKE_CONTROL
-from phi3data.tokens.vocabulary import Vocabulary, controls_of
+from phi3data.tokens.vocabulary import Vocabulary, controls_of, plain_is_special
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from phi3data.family.jinja import JinjaTemplate
     from phi3data.family.template import ChatTemplate
     from phi3data.tokens.frame import Controls
+
+
+_FILES = ("tokenizer.json", "*.tiktoken", "tokenizer_config.json", "chat_template.jinja")
 
 
 class TokenizerRef(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,8 +59,9 @@ class Counter(Protocol):
     def count(self, texts: Sequence[str], *, controls: bool = True) -> Sequence[int]:
         """Return the number of tokens of each text.
 
-        With `controls`, the spelling of a control token counts as the tokenizer's file says: as that one token for a
-        tokenizer.json, which lists them, as plain text for ranks, which know of none. Without, always as plain text.
+        With `controls` each text is a whole row, and the spelling of a control token counts as the tokenizer's file
+        says: as that one token for a tokenizer.json, which lists them, as plain text for ranks, which know of none.
+        Without, it is always plain text, and the text is one inside a row.
         """
         ...
 
@@ -73,8 +77,8 @@ def resolve(tokenizer: str | None, model: ModelProfile, *, online: bool = False)
             found = _from_hub(_hub_name(tokenizer))
         if found is None:
             raise UsageError(
-                f"--tokenizer {tokenizer}: no such directory with a tokenizer.json, and not in the local Hugging Face "
-                "cache: give a directory, or allow the download with --online"
+                f"--tokenizer {tokenizer}: no such directory with a tokenizer.json or *.tiktoken, and not in the local "
+                "Hugging Face cache: give a directory, or allow the download with --online"
             )
         return _ref(tokenizer, found, model)
     found = _in_cache(model.hub) or (_from_hub(model.hub) if online else None)
@@ -85,8 +89,10 @@ def load(ref: TokenizerRef) -> Counter:
     """Return the counter for a tokenizer. Raises `InputError` if its file cannot be read."""
     if ref.estimated:
         return _Estimator()
-    vocabulary = Vocabulary(Path(ref.path))
-    return _Exact(vocabulary)
+    try:
+        return _Exact(Path(ref.path))
+    except ImportError:
+        raise MissingExtraError(f"counting with {ref.name}", "data") from None
 
 
 def template_of(ref: TokenizerRef) -> ChatTemplate:
@@ -110,23 +116,19 @@ class _Estimator:
 
 
 class _Exact:
-    def __init__(self, vocabulary: Vocabulary) -> None:
-        self._vocabulary, self._codec = vocabulary, vocabulary.codec
+    def __init__(self, path: Path) -> None:
+        from phi3data.tokens.exact.counter import ExactCounter
+
+        # Ranks know of no control tokens: to their library the spelling of one is text.
+        self._counter = ExactCounter.from_file(path)
+        # Words added to the vocabulary, or a ▁ at the start of a row only, are known to the codec.
+        self._codec = Vocabulary(path).codec if plain_is_special(path) else None
 
     def count(self, texts: Sequence[str], *, controls: bool = True) -> list[int]:
-        if not controls or self._vocabulary.path.suffix == ".tiktoken":
+        if not controls and self._codec is not None:
             return [len(ids) for ids in self._codec.ids(texts)]
-        pieces, marks, owner = [], [0] * len(texts), []
-        for index, text in enumerate(texts):
-            for piece in self._vocabulary.controls.segments(text):
-                if isinstance(piece, str):
-                    pieces.append(piece)
-                    owner.append(index)
-                else:
-                    marks[index] += 1
-        for index, ids in zip(owner, self._codec.ids(pieces), strict=True):
-            marks[index] += len(ids)
-        return marks
+        counts: list[int] = self._counter.count(texts, controls=controls).tolist()
+        return counts
 
 
 def _ref(name: str, path: Path, model: ModelProfile) -> TokenizerRef:
@@ -216,10 +218,10 @@ def _in_cache(hub: str) -> Path | None:
 
 def _from_hub(hub: str) -> Path | None:
     try:
-        from huggingface_hub import hf_hub_download
+        from huggingface_hub import snapshot_download
     except ImportError:
         raise MissingExtraError(f"downloading the tokenizer of {hub}", "train") from None
     try:
-        return Path(hf_hub_download(hub, "tokenizer.json"))
+        return _in_directory(Path(snapshot_download(hub, allow_patterns=list(_FILES))))
     except Exception as error:  # noqa: BLE001 (whatever the network says, the user needs one sentence)
         raise InputError(f"{hub}: the tokenizer cannot be downloaded: {error}") from None

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Literal, TypeGuard
 
 import msgspec
 
+from phi3data.chat import Conversation, Message
 from phi3data.errors import InputError, UsageError
+from phi3data.family.template import TemplateError
 from phi3data.findings import Finding, pointer
 from phi3data.tokens.count import template_of
 from phi3data.tokens.frame import Control, Mark, strip
@@ -20,7 +22,6 @@ from phi3data.tokens.vocabulary import Vocabulary
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from phi3data.chat import Conversation
     from phi3data.family import ModelProfile
     from phi3data.family.template import ChatTemplate, Rendered
     from phi3data.tokens.count import TokenizerRef
@@ -30,6 +31,9 @@ LossOn = Literal["assistant", "last", "all"]
 LOSS_ON: tuple[LossOn, ...] = ("assistant", "last", "all")
 ControlText = Literal["escape", "keep", "error"]
 CONTROL_TEXT: tuple[ControlText, ...] = ("escape", "keep", "error")
+
+
+_SENTENCE_MARKS = {"<s>", "</s>", "<unk>"}
 
 
 class ControlTokenError(InputError):
@@ -73,6 +77,7 @@ class Encoder:
 
     def __init__(self, vocabulary: Vocabulary, template: ChatTemplate) -> None:
         self.vocabulary, self.template = vocabulary, template
+        self._prompt = prompt_tail(template, vocabulary.controls)
 
     def encode(
         self,
@@ -90,16 +95,18 @@ class Encoder:
         token: "escape" reads it as plain text, "keep" as the control token, "error" raises `ControlTokenError`.
         `rendered` spares rendering again.
 
-        Raises `TemplateError` (T605) for a conversation that the template cannot render.
+        Raises `TemplateError` (T605) for a conversation that the template cannot render, and `InputError` (J208) for
+        half of a surrogate pair, which no tokenizer can read.
         """
         if rendered is None:
             rendered = self.template.render(conversation)
+        _refuse_surrogates(rendered)
         if control_text == "error":
             found = next(self.control_text(conversation), None)
             if found is not None:
                 raise ControlTokenError(found)
         chosen = supervised_turns(conversation, loss_on)
-        walk = _Walk(self.vocabulary, rendered, [index in chosen for index in rendered.messages])
+        walk = _Walk(self.vocabulary, rendered, [index in chosen for index in rendered.messages], self._prompt)
         walk.keep = control_text == "keep"
         walk.run()
         return walk.encoded(spans=spans)
@@ -107,6 +114,25 @@ class Encoder:
     def control_text(self, conversation: Conversation) -> Iterator[Finding]:
         """Yield what `control_text` yields for this vocabulary."""
         return control_text(conversation, self.vocabulary.controls)
+
+
+def prompt_tail(template: ChatTemplate, controls: Controls) -> str:
+    """Return the text after the last control token where a template asks the model to go on; "" if it cannot."""
+    try:
+        asked = template.render(Conversation([Message("user", "x")]), add_generation_prompt=True)
+    except TemplateError:
+        return ""
+    return controls.tail(asked.literals[-1])
+
+
+def _refuse_surrogates(text: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise InputError(
+            f"half of a surrogate pair (U+{ord(text[error.start]):04X}) at character {error.start + 1} of the rendered "
+            "row cannot be encoded (J208): clean the text first"
+        ) from None
 
 
 def control_text(conversation: Conversation, controls: Controls) -> Iterator[Finding]:
@@ -117,7 +143,7 @@ def control_text(conversation: Conversation, controls: Controls) -> Iterator[Fin
     for index, message in enumerate(conversation.messages):
         for control, start, _ in controls.find(message.content or ""):
             yield Finding(
-                "T601" if control.text.startswith("<|") else "T602",
+                "T602" if control.text in _SENTENCE_MARKS else "T601",
                 f"the text contains the control token {control.text} (id {control.id}) at character {start + 1}",
                 pointer("messages", index, "content"),
             )
@@ -143,10 +169,11 @@ class _Token(msgspec.Struct):
 class _Walk:
     """Goes over the frame of a rendered conversation: control tokens and the texts between them, then ids."""
 
-    def __init__(self, vocabulary: Vocabulary, rendered: Rendered, chosen: list[bool]) -> None:
+    def __init__(self, vocabulary: Vocabulary, rendered: Rendered, chosen: list[bool], prompt: str) -> None:
         self.keep = False  # control tokens in contents cut the text too
         self._vocabulary, self._rendered, self._chosen = vocabulary, rendered, chosen
         self._items: list[_Text | _Token] = []
+        self._prompt = prompt
         # Where literals and contents start in the rendered text.
         self._literal_at, self._content_at, at = [], [], 0
         for literal, content in zip(rendered.literals, (*rendered.contents, ""), strict=True):
@@ -155,7 +182,7 @@ class _Walk:
             at += len(literal) + len(content)
 
     def run(self) -> None:
-        for item in self._vocabulary.controls.frame(self._rendered.literals).items:
+        for item in self._vocabulary.controls.frame(self._rendered.literals, self._prompt).items:
             if isinstance(item, Mark):
                 at = self._literal_at[item.literal] + item.offset
                 self._items.append(_Token(item.control, at, self._is_chosen(item.closes)))
@@ -196,21 +223,26 @@ class _Walk:
     def encoded(self, *, spans: bool) -> Encoded:
         """Encode the texts in one call and put everything together."""
         codec = self._vocabulary.codec
-        plain = [] if spans else [_stripped(item)[0] for item in self._items if _simple(item)]
+        # What starts the row is encoded by itself where the tokenizer treats it in another way.
+        apart = codec.apart
+        simple = [
+            item if not spans and _simple(item) and not (apart and item.at == 0) else None for item in self._items
+        ]
+        plain = [_stripped(item)[0] for item in simple if item is not None]
         ready = iter(codec.ids(plain))
         out = Encoded([], [], lost=self._rendered.lost)
-        for item in self._items:
+        for item, plainly in zip(self._items, simple, strict=True):
             if isinstance(item, _Token):
                 out.ids.append(item.control.id)
                 out.mask.append(item.supervised)
                 out.spans.append((item.at, item.at + len(item.control.text)))
-            elif not spans and _simple(item):
+            elif plainly is not None:
                 ids = next(ready)
                 out.ids += ids
                 out.mask += [item.pieces[0][1]] * len(ids)
             else:
                 text, at = _stripped(item)
-                ids, found = codec.spans(text)
+                ids, found = codec.spans(text, first=item.at == 0)
                 out.ids += ids
                 out.mask += _mask(item, at, found)
                 out.spans += [(at + start, at + end) for start, end in found]

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 # Unicode's White_Space, which tokenizers strips; Python's str.strip would take U+001C to U+001F as well.
 WHITE = (
@@ -22,7 +22,18 @@ WHITE = (
     "\u2028\u2029\u202f\u205f\u3000"
 )
 
+_BRACKETED = re.compile(r"<[^\s<>]+>|\[[^\s\[\]]+\]")  # </s>, <|tool|>, [INST]: not marked as special in some files
 LOOKS_LIKE_CONTROL = re.compile(r"<\|[^\s|<>]{1,40}\|>")  # how this family, and most others, spell control tokens
+
+
+def is_control(token: Mapping[str, Any]) -> bool:
+    """Tell whether an added token, as tokenizer files describe it, is a control token.
+
+    Others are words that somebody added to the vocabulary: text that may stand in a message and is encoded with it.
+    """
+    if token.get("normalized") or token.get("single_word") or not token.get("content"):
+        return False
+    return bool(token.get("special")) or _BRACKETED.fullmatch(token["content"]) is not None
 
 
 class Control(msgspec.Struct, frozen=True):
@@ -32,7 +43,6 @@ class Control(msgspec.Struct, frozen=True):
     id: int
     lstrip: bool = False
     rstrip: bool = False
-    single_word: bool = False  # found only where no word character touches it
 
 
 class Mark(msgspec.Struct, frozen=True):
@@ -68,14 +78,15 @@ class Frame(msgspec.Struct, frozen=True):
 
 
 class Controls:
-    """The control tokens of a vocabulary."""
+    """The control tokens of a vocabulary; `ends` are those that can stand after the last turn and end the text."""
 
-    def __init__(self, controls: Mapping[str, Control]) -> None:
-        self.by_text = dict(controls)
+    def __init__(self, controls: Mapping[str, Control], ends: Iterable[str] = ()) -> None:
+        self.by_text = {text: control for text, control in controls.items() if text}
+        self.ends = frozenset(ends)
         # Leftmost, then longest, as tokenizers finds them.
-        words = sorted(controls, key=len, reverse=True)
+        words = sorted(self.by_text, key=len, reverse=True)
         self._begin = {word[0] for word in words}
-        self._find = re.compile("|".join(_pattern(controls[word]) for word in words) or r"(?!)").finditer
+        self._find = re.compile("|".join(map(re.escape, words)) or r"(?!)").finditer
         self.frame = lru_cache(4096)(self._frame)  # few orders of roles, and of literals, make a data set
 
     def find(self, text: str) -> Iterator[tuple[Control, int, int]]:
@@ -110,41 +121,68 @@ class Controls:
             if isinstance(after, Control):
                 yield after
 
-    def _frame(self, literals: tuple[str, ...]) -> Frame:
+    def tail(self, literal: str) -> str:
+        """Return the text after the last control token of a literal."""
+        return [piece for piece in self.cut(literal) if isinstance(piece, str)][-1]
+
+    def _frame(self, literals: tuple[str, ...], prompt: str = "") -> Frame:
+        """Cut literals. `prompt` is the text after the last control token where the model is asked to go on.
+
+        White space that the template writes before a content is part of that content's turn, unless it is part of the
+        prompt: the model has to produce it.
+        """
         items: list[Mark | Span] = []
         parts: list[Part] = []
         left = False
         for number, literal in enumerate(literals):
-            last = number == len(literals) - 1
-            closes, at = (number - 1 if number else None), 0
-            for piece in self.cut(literal):
+            last, at = number == len(literals) - 1, 0
+            pieces = list(self.cut(literal))
+            # The content whose turn is still open; without a control token to end it, the turn ends with its words.
+            turn = number - 1 if number and len(pieces) > 1 else None
+            ending = last and turn is not None  # whether the end of the text can still come
+            for piece in pieces:
                 if isinstance(piece, str):
                     if piece:
-                        parts.append(Part(number, piece, at, closes))
+                        parts.append(Part(number, piece, at, turn))
                     at += len(piece)
                     continue
                 _close(items, parts, left=left, right=piece.lstrip)
-                ends = closes if closes is not None else number - 1 if last and number else None
-                items.append(Mark(piece, number, at, ends))
-                parts, left, closes = [], piece.rstrip, None  # what follows the end of a turn is no part of it
+                # The first control token after a content ends its turn; after the last turn comes the end of the text.
+                ending = ending and (turn is not None or piece.text in self.ends)
+                items.append(Mark(piece, number, at, number - 1 if ending else turn))
+                parts, left, turn = [], piece.rstrip, None
                 at += len(piece.text)
             if not last:
-                if left and not strip("".join(part.text or "x" for part in parts), left=True, right=False):
-                    parts = []  # swallowed
-                parts.append(Part(number, closes=number))
+                parts = _before_content(parts, number, prompt, left=left)
         _close(items, parts, left=left, right=False)
         return Frame(tuple(items))
+
+
+def _before_content(parts: list[Part], number: int, prompt: str, *, left: bool) -> list[Part]:
+    """Add a content to the parts of a span; swallowed white space goes, what the model has to produce is its own."""
+    content = Part(number, closes=number)
+    if left and not strip("".join(part.text or "x" for part in parts), left=True, right=False):
+        return [content]
+    head = parts[-1] if parts else None
+    if head is None or not head.text:
+        return [*parts, content]
+    given, white = _white_end(prompt), _white_end(head.text)
+    own = white.removeprefix(given)  # all of it where the template cannot write a prompt
+    if not own:
+        return [*parts, content]
+    cut = len(head.text) - len(own)
+    before = [msgspec.structs.replace(head, text=head.text[:cut])] if cut else []
+    return [*parts[:-1], *before, Part(number, own, head.offset + cut, number), content]
+
+
+def _white_end(text: str) -> str:
+    return text[len(text.rstrip(WHITE)) :]
 
 
 def _close(items: list[Mark | Span], parts: list[Part], *, left: bool, right: bool) -> None:
     literal = all(part.text is not None for part in parts)
     if not literal or strip("".join(part.text or "" for part in parts), left=left, right=right):
         items.append(Span(tuple(parts), left, right))
-
-
-def _pattern(control: Control) -> str:
-    escaped = re.escape(control.text)
-    return rf"(?<!\w){escaped}(?!\w)" if control.single_word else escaped
 
 
 def strip(text: str, *, left: bool, right: bool) -> str:

@@ -16,8 +16,8 @@ import msgspec
 from phi3data.chat import Conversation, Message
 from phi3data.family.template import TemplateError
 from phi3data.tokens import count
-from phi3data.tokens.encode import encoder, supervised_turns
-from phi3data.tokens.frame import Mark, Span, strip
+from phi3data.tokens.encode import encoder, prompt_tail, supervised_turns
+from phi3data.tokens.frame import Mark, Part, Span, strip
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -46,6 +46,7 @@ class _Piece(msgspec.Struct, frozen=True):
     tokens: int  # where there is no `span`; else those that start before its first content
     contents: tuple[int, ...]  # whose words these are, or whose turn they end; none: never supervised
     span: Span | None = None
+    whole: bool = True  # whether nothing else stands in it behind its first content
 
 
 class _Step(msgspec.Struct, frozen=True):
@@ -56,6 +57,7 @@ class _Step(msgspec.Struct, frozen=True):
     span: Span | None = None
 
 
+_MOST = 0.99  # the share of a text in which something stands that is never supervised
 _Slot = tuple[int, bool, bool]  # a message whose content is counted, and whether white space is stripped beside it
 
 
@@ -70,6 +72,7 @@ class Lengths:
         self, counter: count.Counter, template: ChatTemplate, controls: Controls, encoder: Encoder | None = None
     ) -> None:
         self._counter, self._template, self._controls, self._encoder = counter, template, controls, encoder
+        self._prompt = prompt_tail(template, controls)
         self._pieces: dict[tuple[str, ...], tuple[_Piece, ...]] = {}
         self._steps: dict[tuple[tuple[str, ...], tuple[bool, ...]], tuple[_Step, ...]] = {}
         self._plain: dict[tuple[tuple[str, ...], LossOn], tuple[tuple[_Step, ...], tuple[_Slot, ...]] | None] = {}
@@ -85,7 +88,7 @@ class Lengths:
         for conversation in conversations:
             turns = conversation.messages
             plain = None
-            if not [message for message in turns if message.weight is not None or message.tools]:
+            if not [message for message in turns if message.weight is not None or message.tools is not None]:
                 roles = tuple([message.role for message in turns]), loss_on
                 plain = self._plain[roles] if roles in self._plain else self._outline(*roles)
             if plain is not None:
@@ -153,7 +156,7 @@ class Lengths:
     def _place(self, conversation: Conversation) -> tuple[tuple[str, ...], list[str], tuple[int, ...]]:
         """Return literals, contents and rendered messages."""
         turns = conversation.messages
-        if not any(message.tools for message in turns):
+        if not any(message.tools is not None for message in turns):
             outline = self._template.outline(tuple([message.role for message in turns]))
             if outline is not None:
                 return outline.literals, [_text(turns[index]) for index in outline.messages], outline.messages
@@ -172,7 +175,8 @@ class Lengths:
         steps: list[_Step] = []
         for piece in pieces:
             on = [chosen[number] for number in piece.contents]
-            step = _Step(piece.tokens, sum(on) / len(on) if on else 0, piece.span)
+            share = sum(on) / len(on) if on else 0
+            step = _Step(piece.tokens, share if piece.whole else min(share, _MOST), piece.span)
             if piece.span is None and steps and steps[-1].span is None and steps[-1].share == step.share:
                 step = _Step(steps.pop().tokens + step.tokens, step.share)
             steps.append(step)
@@ -181,19 +185,27 @@ class Lengths:
 
     def _cut(self, literals: tuple[str, ...]) -> tuple[_Piece, ...]:
         pieces: list[_Piece] = []
-        for item in self._controls.frame(literals).items:
+        for item in self._controls.frame(literals, self._prompt).items:
             if isinstance(item, Mark):
                 pieces.append(_Piece(1, () if item.closes is None else (item.closes,)))
                 continue
             contents = tuple(part.number for part in item.parts if part.text is None)
-            text = "".join(part.text or "" for part in item.parts) if not contents else item.parts[0].text or ""
+            head = [
+                part for part in item.parts if not contents or part.number < contents[0] or _is_head(part, contents)
+            ]
+            text = "".join(part.text or "" for part in head)
             tokens = self._count(strip(text, left=item.left, right=item.right and not contents))
-            pieces.append(_Piece(tokens, contents, item if contents else None))
+            whole = all(part.closes == contents[0] for part in item.parts[len(head) :]) if contents else True
+            pieces.append(_Piece(tokens, contents, item if contents else None, whole))
         self._pieces[literals] = found = tuple(pieces)
         return found
 
     def _count(self, text: str) -> int:
         return int(self._counter.count([text], controls=False)[0]) if text else 0
+
+
+def _is_head(part: Part, contents: tuple[int, ...]) -> bool:
+    return part.number == contents[0] and part.text is not None and part.closes != contents[0]
 
 
 def _joined(span: Span, contents: list[str]) -> str:

@@ -6,7 +6,6 @@ tokenizer_config.json and chat_template.jinja. Nothing is ever executed but the 
 
 from __future__ import annotations
 
-import base64
 import os
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, Protocol
@@ -14,7 +13,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 import msgspec
 
 from phi3data.errors import InputError, MissingExtraError, Phi3kitError
-from phi3data.tokens.frame import Control, Controls
+from phi3data.tokens.exact.kinds import CL100K
+from phi3data.tokens.exact.library import read_json, read_ranks
+from phi3data.tokens.frame import Control, Controls, is_control
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,23 +24,24 @@ if TYPE_CHECKING:
     from phi3data.family import VocabularyProfile
 
 _BATCH = 512  # texts per call: bounds the memory that encodings take
-# How cl100k_base cuts text before its merges (published with tiktoken); Phi-3-small uses these ranks.
-CL100K = (
-    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*"
-    r"|\s*[\r\n]+|\s+(?!\S)|\s+"
-)
 _SPECIAL = ("bos_token", "eos_token", "unk_token", "pad_token", "sep_token", "cls_token", "mask_token")
 
 
 class Codec(Protocol):
-    """Plain text to ids and back. What looks like a control token is text like any other."""
+    """Plain text to ids and back. What looks like a control token is text like any other.
+
+    Some tokenizers treat the very start of a row in another way than a text after a control token (they put a ▁ there);
+    `apart` says so.
+    """
+
+    apart: bool
 
     def ids(self, texts: Sequence[str]) -> list[list[int]]:
-        """Return the ids of each text."""
+        """Return the ids of texts, none of which starts a row."""
         ...
 
-    def spans(self, text: str) -> tuple[list[int], list[tuple[int, int]]]:
-        """Return ids, and for each the start and end of its text in code points."""
+    def spans(self, text: str, *, first: bool = False) -> tuple[list[int], list[tuple[int, int]]]:
+        """Return ids, and for each the start and end of its text in code points; `first` text starts a row."""
         ...
 
     def spelled(self, token: int) -> str:
@@ -57,11 +59,17 @@ class Vocabulary:
         named = {key: self._config.get(key) for key in _SPECIAL}
         #: The special tokens that a chat template may name, by the names it uses: bos_token, eos_token, …
         self.special = {
-            key: token["content"] if isinstance(token, dict) else token for key, token in named.items() if token
+            key: text
+            for key, token in named.items()
+            if isinstance(text := token.get("content") if isinstance(token, dict) else token, str)
         }
-        found = _added(_table(path).get("added_tokens")) if path.suffix == ".json" else _decoder(self._config)
+        try:
+            found = _added(_table(path)) if path.suffix == ".json" else _decoder(self._config)
+        except (AttributeError, KeyError, TypeError, ValueError):
+            raise InputError(f"{path}: is no readable tokenizer: its added tokens are not of the usual form") from None
+        known_end = known.end_of_text if known else ""
         #: The control tokens.
-        self.controls = Controls(found or controls_of(known).by_text)
+        self.controls = Controls(found or controls_of(known).by_text, {self.special.get("eos_token", ""), known_end})
 
     @cached_property
     def chat_template(self) -> str | None:
@@ -71,7 +79,8 @@ class Vocabulary:
             return _text(beside)
         given = self._config.get("chat_template")
         if isinstance(given, list):  # several, by name
-            given = next((each.get("template") for each in given if each.get("name") == "default"), None)
+            named = {each.get("name"): each.get("template") for each in given if isinstance(each, dict)}
+            given = named.get("default")
         return given if isinstance(given, str) else None
 
     @cached_property
@@ -103,7 +112,32 @@ def controls_of(known: VocabularyProfile | None) -> Controls:
         return Controls({})
     return Controls(
         {text: Control(text, id_, rstrip=known.swallows(text)) for text, id_ in known.controls.items()},
+        {known.end_of_text},
     )
+
+
+def plain(table: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a tokenizer.json that reads every text as plain text: without its control tokens, and nothing added."""
+    added = [token for token in table.get("added_tokens") or () if not is_control(token)]
+    return {**table, "added_tokens": added, "post_processor": None, "truncation": None, "padding": None}
+
+
+def inside(table: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return a tokenizer.json that reads a text as after a control token; None if that makes no difference."""
+    pre = table.get("pre_tokenizer") or {}
+    steps = pre.get("pretokenizers") or [pre]
+    if not any(step.get("type") == "Metaspace" and step.get("prepend_scheme") == "first" for step in steps):
+        return None
+    changed = [{**step, "prepend_scheme": "never"} if step.get("prepend_scheme") == "first" else step for step in steps]
+    return {**table, "pre_tokenizer": {**pre, "pretokenizers": changed} if "pretokenizers" in pre else changed[0]}
+
+
+def plain_is_special(path: Path) -> bool:
+    """Tell whether reading text as plain, inside a row, is more than leaving out all added tokens."""
+    if path.suffix != ".json":
+        return False
+    table = plain(read_json(path))
+    return bool(table["added_tokens"]) or inside(table) is not None
 
 
 class _Tokenizers:
@@ -111,35 +145,46 @@ class _Tokenizers:
         os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
         from tokenizers import Tokenizer
 
-        # Without its added tokens it reads every text as plain text.
-        table = {**_table(path), "added_tokens": [], "post_processor": None, "truncation": None, "padding": None}
+        table = plain(_table(path))
         self._tokenizer: Any = Tokenizer.from_str(msgspec.json.encode(table).decode())
+        inner = inside(table)
+        self._inside: Any = Tokenizer.from_str(msgspec.json.encode(inner).decode()) if inner else self._tokenizer
+        self.apart = inner is not None
+        # Without the control tokens the library numbers the other added tokens anew.
+        self._ids = {self._tokenizer.token_to_id(token["content"]): token["id"] for token in table["added_tokens"]}
 
     def ids(self, texts: Sequence[str]) -> list[list[int]]:
         out: list[list[int]] = []
         for start in range(0, len(texts), _BATCH):
             batch = list(texts[start : start + _BATCH])
-            out += [found.ids for found in self._tokenizer.encode_batch_fast(batch, add_special_tokens=False)]
-        return out
+            out += [found.ids for found in self._inside.encode_batch_fast(batch, add_special_tokens=False)]
+        return [self._renamed(ids) for ids in out] if self._ids else out
 
-    def spans(self, text: str) -> tuple[list[int], list[tuple[int, int]]]:
-        found = self._tokenizer.encode(text, add_special_tokens=False)
-        return found.ids, found.offsets
+    def _renamed(self, ids: list[int]) -> list[int]:
+        return [self._ids.get(id_, id_) for id_ in ids]
+
+    def spans(self, text: str, *, first: bool = False) -> tuple[list[int], list[tuple[int, int]]]:
+        found = (self._tokenizer if first else self._inside).encode(text, add_special_tokens=False)
+        return self._renamed(found.ids) if self._ids else found.ids, found.offsets
 
     def spelled(self, token: int) -> str:
-        return str(self._tokenizer.id_to_token(token))
+        own = {renamed: id_ for id_, renamed in self._ids.items()}
+        return str(self._tokenizer.id_to_token(own.get(token, token)))
 
 
 class _Tiktoken:
+    apart = False
+
     def __init__(self, path: Path) -> None:
         import tiktoken
 
-        self._encoding = tiktoken.Encoding(path.stem, pat_str=CL100K, mergeable_ranks=ranks(path), special_tokens={})
+        ranks = read_ranks(path)
+        self._encoding = tiktoken.Encoding(path.stem, pat_str=CL100K, mergeable_ranks=ranks, special_tokens={})
 
     def ids(self, texts: Sequence[str]) -> list[list[int]]:
         return [self._encoding.encode_ordinary(text) for text in texts]
 
-    def spans(self, text: str) -> tuple[list[int], list[tuple[int, int]]]:
+    def spans(self, text: str, *, first: bool = False) -> tuple[list[int], list[tuple[int, int]]]:  # noqa: ARG002
         ids = self._encoding.encode_ordinary(text)
         # Where each byte's character stands: a token may end inside a character.
         at = [number for number, character in enumerate(text) for _ in character.encode()] + [len(text)]
@@ -153,17 +198,6 @@ class _Tiktoken:
         return self._encoding.decode_single_token_bytes(token).decode("utf-8", "backslashreplace")
 
 
-def ranks(path: Path) -> dict[bytes, int]:
-    """Read a .tiktoken file: the bytes of each token and its rank. Raises `InputError` if it is none."""
-    try:
-        return {
-            base64.b64decode(token): int(rank)
-            for token, rank in (line.split() for line in path.read_bytes().splitlines() if line)
-        }
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: is no readable tokenizer: {error}") from None
-
-
 def _text(path: Path) -> str:
     try:
         return path.read_text("utf-8")
@@ -173,28 +207,19 @@ def _text(path: Path) -> str:
 
 def _table(path: Path) -> Mapping[str, Any]:
     """Return the JSON object in a file; an empty one if there is no such file."""
-    if not path.is_file():
-        return {}
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
-    except (OSError, msgspec.DecodeError) as error:
-        raise InputError(f"{path}: is no readable tokenizer: {error}") from None
+    return read_json(path) if path.is_file() else {}
 
 
-def _added(tokens: Any) -> dict[str, Control]:
-    return {token["content"]: _control(token["content"], token["id"], token) for token in tokens or ()}
+def _added(table: Mapping[str, Any]) -> dict[str, Control]:
+    return {
+        token["content"]: _control(token["id"], token) for token in table.get("added_tokens") or () if is_control(token)
+    }
 
 
 def _decoder(config: Mapping[str, Any]) -> dict[str, Control]:
     table = config.get("added_tokens_decoder") or {}
-    return {token["content"]: _control(token["content"], int(id_), token) for id_, token in table.items()}
+    return {token["content"]: _control(int(id_), token) for id_, token in table.items() if is_control(token)}
 
 
-def _control(text: str, id_: int, flags: Mapping[str, Any]) -> Control:
-    return Control(
-        text,
-        id_,
-        lstrip=bool(flags.get("lstrip")),
-        rstrip=bool(flags.get("rstrip")),
-        single_word=bool(flags.get("single_word")),
-    )
+def _control(id_: int, flags: Mapping[str, Any]) -> Control:
+    return Control(flags["content"], id_, lstrip=bool(flags.get("lstrip")), rstrip=bool(flags.get("rstrip")))

@@ -1,0 +1,1 @@
+"""Exact token counts at speed: `counter.ExactCounter`. Importing the package loads nothing."""

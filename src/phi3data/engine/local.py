@@ -98,6 +98,8 @@ def run(
             work.start(overwrite=overwrite)
             sources = [open_source(item, n, recipe.source, work.folder("sources")) for n, item in enumerate(inputs)]
             shards = list(plan(sources, shard_bytes))
+            if workers > 1:
+                count.compile_kernels(tokenizer, sum(shard.end - shard.start for shard in shards))
             with pool(min(workers, len(shards))) as submit:
                 digests = [submit(digest, item.path or Path(sources[n].path)) for n, item in enumerate(inputs)]
                 summaries = _examine(submit, shards, sources, recipe, tokenizer, work, progress)

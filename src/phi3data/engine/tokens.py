@@ -6,6 +6,7 @@ costs is added up shard by shard, since it needs the positions of the supervised
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ from phi3data.engine.examine import Summary
 from phi3data.engine.local import Silent
 from phi3data.engine.workers import each, pool
 from phi3data.errors import InputError
+from phi3data.family.template import Template, TemplateError
 from phi3data.findings import Finding
 from phi3data.sources.open import open_source, plan, read
 from phi3data.sources.reader import Reader, SourceConfig
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from phi3data.engine.local import Progress
     from phi3data.engine.recipe import Recipe
     from phi3data.engine.workers import Submit
+    from phi3data.family.template import ChatTemplate
     from phi3data.sources.inputs import Input
     from phi3data.sources.source import Raw
 
@@ -47,19 +50,25 @@ _LONGEST = 5
 
 
 class Row(msgspec.Struct, frozen=True):
-    """A row and where it stands; `line` counts from 1, and in a table it is the number of the record."""
+    """A row and where it stands; both count from 1, and in a table `line` is the number of the record too."""
 
     source: int
     line: int
+    record: int
     tokens: int
     supervised: int
 
 
-class Unread(msgspec.Struct, frozen=True):
-    """The first row of a source that could not be read, and why."""
+class Failed(msgspec.Struct, frozen=True):
+    """The first row of a source that could not be read, or not rendered, and why."""
 
     line: int
+    record: int
     finding: Finding
+
+    def after(self, line: int, record: int) -> Failed:
+        """Return the same with its place counted from further up."""
+        return replace(self, line=self.line + line, record=self.record + record)
 
 
 class Counting(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,7 +102,7 @@ class Losses(msgspec.Struct):
 
 
 class Counted(msgspec.Struct):
-    """One shard. `longest` and `first_unread` hold lines from its start, from 0, as `Raw` does."""
+    """One shard. Lines and records are from its start, from 0, as in `Raw`."""
 
     summary: Summary
     total: NDArray[np.int32]  # per row, in order
@@ -101,11 +110,16 @@ class Counted(msgspec.Struct):
     losses: Losses
     longest: list[Row]
     unread: int
-    first_unread: Unread | None
+    first_unread: Failed | None
+    unrendered: int
+    first_unrendered: Failed | None
 
 
 class Tally(msgspec.Struct, kw_only=True):
-    """A data set in numbers. `rows`, `unread` and `first_unread` are per source."""
+    """A data set in numbers. `rows` and what follows are per source.
+
+    Rows that the chat template cannot render are counted by their words, and are in all other numbers.
+    """
 
     counting: Counting
     sources: list[Source]
@@ -115,7 +129,9 @@ class Tally(msgspec.Struct, kw_only=True):
     longest: list[Row]
     rows: list[int]
     unread: list[int]
-    first_unread: list[Unread | None]
+    first_unread: list[Failed | None]
+    unrendered: list[int]
+    first_unrendered: list[Failed | None]
 
 
 def tally(
@@ -145,6 +161,8 @@ def tally(
     with TemporaryDirectory(prefix="phi3data-") as folder:  # for what cannot be read in place
         sources = [open_source(item, n, recipe.source, Path(folder)) for n, item in enumerate(inputs)]
         shards = list(plan(sources, shard_bytes))
+        if workers > 1:
+            count.compile_kernels(counting.tokenizer, sum(shard.end - shard.start for shard in shards))
         with pool(min(workers, len(shards))) as submit:
             counted = _count(submit, shards, sources, counting, progress or Silent())
     found = _merge(counted, shards, sources, counting)
@@ -156,8 +174,10 @@ def tally(
 def _nothing(found: Tally) -> str:
     first = next((number, unread) for number, unread in enumerate(found.first_unread) if unread is not None)
     source, unread = found.sources[first[0]], first[1]
+    by_line = source.layout == "lines" and not source.tabular
+    place = f"line {unread.line:,}" if by_line else f"row {unread.record:,}"
     return (
-        f"{source.name}: no row can be read as {source.format}: the first, in line {unread.line}: "
+        f"{source.name}: no row can be read as {source.format}: the first, in {place}: "
         f"{unread.finding.message} ({unread.finding.code})"
     )
 
@@ -196,6 +216,8 @@ def count_shard(shard: Shard, source: Source, counting: Counting) -> Counted:
         keep.longest,
         keep.unread,
         keep.first_unread,
+        keep.unrendered,
+        keep.first_unrendered,
     )
 
 
@@ -208,35 +230,54 @@ class _Keeper:
         self.losses = Losses([0] * len(counting.limits), [0] * len(counting.limits))
         self.longest: list[Row] = []
         self.unread = 0
-        self.first_unread: Unread | None = None
+        self.first_unread: Failed | None = None
+        self.unrendered = 0
+        self.first_unrendered: Failed | None = None
         self._shard, self._counting = shard, counting
         self._lengths = Lengths.for_tokenizer(counting.tokenizer, family.model(counting.model))
-        self._waiting: list[tuple[int, Conversation]] = []
+        self._template = _template(counting.tokenizer)
+        self._own = not isinstance(self._template, Template)
+        self._waiting: list[tuple[int, int, Conversation]] = []
 
     def add(self, raw: Raw, found: list[Conversation] | Finding) -> None:
         """Add what one raw row became."""
         if isinstance(found, Finding):
             self.unread += 1
-            self.first_unread = self.first_unread or Unread(raw.line, found)
+            self.first_unread = self.first_unread or Failed(raw.line, raw.record, found)
             return
-        self._waiting += [(raw.line, conversation) for conversation in found]
+        self._waiting += [(raw.line, raw.record, conversation) for conversation in found]
         if len(self._waiting) >= _BATCH:
             self.flush()
 
     def flush(self) -> None:
         """Count the rows added so far."""
-        lengths = self._lengths.of([conversation for _, conversation in self._waiting], self._counting.loss_on)
+        lengths = self._lengths.of([conversation for _, _, conversation in self._waiting], self._counting.loss_on)
         limits = self._counting.limits
-        for (line, _), row in zip(self._waiting, lengths, strict=True):
+        for (line, record, conversation), row in zip(self._waiting, lengths, strict=True):
+            # Templates of the family render all text; only a template of the user's own is asked about each row.
+            if self._own or [each for each in conversation.messages if each.content is None or each.tools is not None]:
+                self._render(line, record, conversation)
             supervised = row.supervised
             self.total.append(row.total)
             self.supervised.append(supervised)
             if row.total > limits[0]:
                 self.losses.add(row, limits)
             if len(self.longest) < _LONGEST or row.total > self.longest[-1].tokens:
-                self.longest.append(Row(self._shard.source, line, row.total, supervised))
+                self.longest.append(Row(self._shard.source, line, record, row.total, supervised))
                 self.longest = longest(self.longest)
         self._waiting.clear()
+
+    def _render(self, line: int, record: int, conversation: Conversation) -> None:
+        try:
+            self._template.render(conversation)
+        except TemplateError as error:
+            self.unrendered += 1
+            self.first_unrendered = self.first_unrendered or Failed(line, record, error.finding)
+
+
+@lru_cache(4)
+def _template(ref: count.TokenizerRef) -> ChatTemplate:
+    return count.template_of(ref)
 
 
 def longest(rows: list[Row]) -> list[Row]:
@@ -256,16 +297,23 @@ def _merge(counted: list[Counted], shards: list[Shard], sources: list[Source], c
         rows=[0] * len(sources),
         unread=[0] * len(sources),
         first_unread=[None] * len(sources),
+        unrendered=[0] * len(sources),
+        first_unrendered=[None] * len(sources),
     )
     starts = bases(shards, [part.summary for part in counted])
     for shard, part, base in zip(shards, counted, starts, strict=True):
         number = shard.source
-        before = base.line + 1
+        before = base.line + 1, base.record + 1
         out.losses.merge(part.losses)
         out.rows[number] += part.summary.rows
         out.unread[number] += part.unread
-        first = part.first_unread
-        if first is not None and out.first_unread[number] is None:
-            out.first_unread[number] = replace(first, line=first.line + before)
-        out.longest = longest(out.longest + [replace(row, line=row.line + before) for row in part.longest])
+        out.unrendered[number] += part.unrendered
+        if part.first_unread is not None and out.first_unread[number] is None:
+            out.first_unread[number] = part.first_unread.after(*before)
+        if part.first_unrendered is not None and out.first_unrendered[number] is None:
+            out.first_unrendered[number] = part.first_unrendered.after(*before)
+        out.longest = longest(
+            out.longest
+            + [replace(row, line=row.line + before[0], record=row.record + before[1]) for row in part.longest]
+        )
     return out

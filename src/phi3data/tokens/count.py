@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 _FILES = ("tokenizer.json", "*.tiktoken", "tokenizer_config.json", "chat_template.jinja")
 
 
+_LARGE = 20_000_000  # bytes: from here on several processes compile for longer than they count
+
+
 class TokenizerRef(msgspec.Struct, frozen=True, kw_only=True):
     """Which tokenizer counts. Plain data, sent to workers; `path` is "" for the estimator."""
 
@@ -95,6 +98,15 @@ def load(ref: TokenizerRef) -> Counter:
         raise MissingExtraError(f"counting with {ref.name}", "data") from None
 
 
+def compile_kernels(ref: TokenizerRef, size: int) -> None:
+    """Compile the kernels that count `size` bytes, where they will be needed: once, before several processes would.
+
+    They are kept on the disk, so that this takes a second where it has been done before.
+    """
+    if not ref.estimated and size > _LARGE:
+        _Exact(Path(ref.path)).compile()
+
+
 def template_of(ref: TokenizerRef) -> ChatTemplate:
     """Return the chat template that was chosen with the tokenizer."""
     known = templates().get(ref.template)
@@ -119,10 +131,16 @@ class _Exact:
     def __init__(self, path: Path) -> None:
         from phi3data.tokens.exact.counter import ExactCounter
 
+        self._path = path
         # Ranks know of no control tokens: to their library the spelling of one is text.
         self._counter = ExactCounter.from_file(path)
         # Words added to the vocabulary, or a ▁ at the start of a row only, are known to the codec.
         self._codec = Vocabulary(path).codec if plain_is_special(path) else None
+
+    def compile(self) -> None:
+        from phi3data.tokens.exact.counter import ExactCounter
+
+        ExactCounter.from_file(self._path, small=0).count(["x"])
 
     def count(self, texts: Sequence[str], *, controls: bool = True) -> list[int]:
         if not controls and self._codec is not None:

@@ -81,3 +81,9 @@ def test_a_row_over_the_context_is_estimated_or_counted(shared: Path) -> None:
     (exact,) = phi3data.check([row], tokenizer=shared / "tokenizers" / "phi-3-mini").findings
     assert exact.message == "5,007 tokens, the limit is 4,096"
     assert phi3data.check([row], model="phi-3-mini-128k").ok
+
+
+def test_a_template_that_is_not_used_is_said(shared: Path) -> None:
+    result = phi3data.check([GOOD], model="phi-3-small", tokenizer=shared / "tokenizers" / "phi-3-small")
+    assert result.ok
+    assert "the template of phi-3-small-8k-instruct is used instead" in result.notes[0]

@@ -46,11 +46,12 @@ class Located(msgspec.Struct, frozen=True):
 
 
 class CheckResult(msgspec.Struct):
-    """What linting found. `rows` counts the rows looked at."""
+    """What linting found. `rows` counts the rows looked at; `notes` are about the model and its tokenizer."""
 
     findings: list[Located]
     rows: int
     files: int
+    notes: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -102,8 +103,9 @@ def check(
 
     Raises `UsageError` for an unknown code, model or tokenizer, and `InputError` for a file that cannot be used at all.
     """
-    result = CheckResult([], 0, 0)
-    for item in _iterate(source, _codes(select), _codes(ignore), encoding, _reading(model, tokenizer), result):
+    reading = _reading(model, tokenizer)
+    result = CheckResult([], 0, 0, (reading.tokenizer.note,) if reading.tokenizer.note else ())
+    for item in _iterate(source, _codes(select), _codes(ignore), encoding, reading, result):
         result.findings.append(item)
     return result
 

@@ -151,6 +151,19 @@ def test_stdin_and_the_place_that_check_prints(rows: Path) -> None:
     assert "S301" in run("inspect", place).stdout
 
 
+def test_a_line_of_several_rows_is_told_whatever_is_printed(tmp_path: Path) -> None:
+    path = tmp_path / "arr.json"
+    path.write_text(json.dumps([chat(f"question {number}", "a") for number in range(3)]))
+    result = run("inspect", f"{path}:1")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "the first of several on this line" in " ".join(result.stdout.split())
+    for option in ("--raw", "--json"):
+        result = run("inspect", f"{path}:1", option)
+        assert result.returncode == 0
+        assert result.stderr == f"{path}:1: the first of several rows on this line: --record FILE:ROW picks one\n"
+        assert run("inspect", "--record", f"{path}:2", option).stderr == ""
+
+
 def test_the_choices_are_those_of_the_encoder() -> None:
     choices = {option.name: option.type for option in inspect_command.params}
     assert tuple(choices["loss_on"].choices) == get_args(LossOn)  # type: ignore[attr-defined]

@@ -75,9 +75,10 @@ def test_one_json_object_with_everything(many: list[Path], tiny: str) -> None:
     assert found["tokens"] == sum(row["tokens"] for row in counted)
     assert found["supervised"] == sum(row["supervised_tokens"] for row in counted)
     counted.sort(key=lambda row: -row["tokens"])
-    assert [(row["path"], row["line"], row["tokens"]) for row in found["longest"]] == [
-        (row["source"], row["line"], row["tokens"]) for row in counted[:5]
+    assert [(row["path"], row["line"], row["record"], row["tokens"]) for row in found["longest"]] == [
+        (row["source"], row["line"], int(row["row_id"].rpartition(":")[2]), row["tokens"]) for row in counted[:5]
     ]
+    assert [file["layout"] for file in found["files"]] == ["lines", "table", "array"]
     assert found["cost"] == {
         "epochs": 2.0,
         "trained_tokens": 2 * found["tokens"],
@@ -90,6 +91,7 @@ def test_one_json_object_with_everything(many: list[Path], tiny: str) -> None:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tokenizer", [None, "tiny"])
 def test_workers_and_shards_do_not_change_a_number(
     tokenizer: str | None, many: list[Path], tiny: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -131,9 +133,38 @@ def test_a_pipe_in_and_a_pipe_out(jsonl: Any, many: list[Path]) -> None:
     assert (result.returncode, result.stderr) == (0, "")
     assert "400 rows, an estimated" in result.stdout
     assert "<stdin>: 2 rows could not be read" in result.stdout
+    assert "Longest rows (estimated)" in result.stdout
+    assert "phi3data inspect" not in result.stdout
     assert "phi3data check - says why" in result.stdout
     assert "\x1b" not in result.stdout
     assert "faq.csv:302\n" in run("tokens", *many).stdout
+
+
+def test_the_places_of_long_rows_are_those_that_inspect_shows(tmp_path: Path) -> None:
+    path = tmp_path / "arr.json"
+    path.write_text(json.dumps([chat("hello " * n, "bye") for n in range(20)]))
+    shown = run("tokens", path).stdout.partition("Longest rows")[2]
+    assert "phi3data inspect --record FILE:ROW" in shown
+    place = next(word for word in shown.split() if word.startswith(str(path)))
+    assert place == f"{path}:20"
+    assert run("inspect", "--record", place, "--raw").stdout.count("hello") == 19
+
+
+def test_the_help_of_the_tokenizer_says_all_that_it_decides() -> None:
+    for command in ("tokens", "inspect"):
+        said = " ".join(run(command, "--help").stdout.split())
+        assert "Tokenizer, and with it the chat template and the control tokens" in said
+
+
+def test_a_limit_beyond_32_bits(jsonl: Any) -> None:
+    path = jsonl([chat("q", "a")])
+    result = run("tokens", path, "--limit", "3000000000", "--json")
+    assert result.returncode == 0, result.stderr
+    assert json.loads(result.stdout)["limits"][-1]["limit"] == 3_000_000_000
+    for command in ("tokens", "inspect"):
+        for options in ((), ("--json",)):
+            result = run(command, path, "--limit", str(10**30), *options)
+            assert (result.returncode, result.stderr) == (0, "")
 
 
 def test_reading_options_are_those_of_prepare(tmp_path: Path) -> None:

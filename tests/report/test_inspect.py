@@ -10,6 +10,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.cells import cell_len
 from tests.tokens.tiny import write_tiny
 
 import phi3data
@@ -79,8 +80,8 @@ user  13 tokens, not trained on
 assistant  14 tokens, trained on
     Hello world
       bye ⟨U+001B⟩[31m
-  ! C507 2 characters of white space beside a control token vanish with it
-         (/messages/1/content)
+  ! C507 leading-space-lost: 2 characters of white space beside a control token
+         vanish with it (/messages/1/content)
 
 tool  the model never sees it
   no
@@ -144,6 +145,46 @@ def test_every_line_fits_and_nothing_of_the_data_steers_the_terminal(tiny: str) 
         codes = set(re.findall(r"\x1b(.*?m)", coloured))
         assert all(re.fullmatch(r"\[[0-9;]*m", code) for code in codes)
         assert not re.search(r"[\x00-\x09\x0b-\x1a\x1c-\x1f\x7f-\x9f\u202e]", coloured)
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["a\n\t" + "q" * 120, "\t" * 90, "  " * 60 + "q" * 99, "a\t日本" + "語" * 70],
+    ids=["tab and word", "tabs", "spaces and word", "wide"],
+)
+def test_words_of_many_signs_fit(content: str, tiny: str) -> None:
+    found = inspect(tiny, turn("user", content), turn("assistant", "Hi"))
+    for width in (20, 24, 28, 29, 40, 80):
+        for line in render(found, width=width).splitlines():
+            assert cell_len(line) <= width, line
+    shown = render(found, width=40).partition("Text that the model reads")[2].partition("── Tokens")[0]
+    for character in "q語":
+        assert shown.count(character) == content.count(character)
+
+
+def test_headings_are_broken_where_the_terminal_is_narrow(tiny: str) -> None:
+    found = inspect(tiny, turn("user", "Hi"), turn("assistant", "Hi"))
+    assert "\n── Text that the\n   model reads\n" in render(found, width=20)
+    assert "\n── Text that the model reads ─\n" in render(found, width=30)
+
+
+def test_a_line_of_several_rows_is_noted(tiny: str) -> None:
+    conversation = Conversation([turn("user", "Hi"), turn("assistant", "Hello")])
+    row = Row(path="a.json", number=1, line=1, format="chat", conversations=[conversation], several=True)
+    (found,) = inspector(tiny).inspect(row)
+    note = "row 1, the first of several on this line (--record FILE:ROW picks one), format chat"
+    assert note in " ".join(render(found).split())
+    assert note in page([found])
+    row.several = False
+    assert "several" not in render(inspector(tiny).inspect(row)[0])
+
+
+def test_an_empty_row_has_no_longest_message(tiny: str) -> None:
+    for ref in (tiny, ESTIMATE):
+        found = inspect(ref, turn("user", ""), turn("assistant", ""))
+        assert found.counts is not None
+        assert found.counts.longest is None
+        assert "longest" not in render(found)
 
 
 def test_colour_says_what_signs_say_without_it(tiny: str) -> None:
@@ -330,6 +371,6 @@ def test_the_real_tokenizer(shared: Path) -> None:
     text = render(found)
     assert " + def f│():│⏎\n + ·······│·return│·│1⟨<|end|>⟩\n" in text
     assert "<0xE8><0x96><0x9B>=薛" in text
-    assert "! C507 4 characters" in text
+    assert "! C507 leading-space-lost: 4 characters" in text
     assert str(found.rendered) == str(phi3data.render([{"role": "user", "content": "你好薛"}, {
         "role": "assistant", "content": "    def f():\n        return 1"}], MODEL))  # fmt: skip

@@ -93,6 +93,24 @@ def test_any_line_of_a_row_of_a_pretty_printed_array_means_the_row(folder: Path)
     assert question(read(folder / "rows.jsonl:4")) == "question 4"
 
 
+def test_a_line_that_holds_several_rows_says_so(folder: Path) -> None:
+    row = read(folder / "dense.json:1")
+    assert question(row) == "question 1"
+    assert row.several
+    assert not read(folder / "dense.json").several
+    assert not read(folder / "dense.json:3", by_record=True).several
+    (folder / "mixed.json").write_text(
+        "[\n" + ",\n".join(json.dumps(ROWS[n : n + 1 + n % 2])[1:-1] for n in range(9)) + "]"
+    )
+    for line in range(2, 11):
+        assert read(folder / f"mixed.json:{line}").several == (line % 2 == 1), line
+    assert [row.several for row in read_rows(
+        [parse(f"{folder}/mixed.json:{line}") for line in (2, 3, 10, 9)], SourceConfig()
+    )] == [False, True, False, True]  # fmt: skip
+    for name in ("rows.jsonl:1", "rows.csv:2", "rows.json:2", "rows.json:10"):
+        assert not read(folder / name).several
+
+
 def test_several_places_come_in_the_order_given(folder: Path) -> None:
     places = [parse(f"{folder}/{name}") for name in ("rows.csv:9", "rows.jsonl:3", "rows.csv", "rows.csv:9")]
     assert [question(row) for row in read_rows(places, SourceConfig())] == [

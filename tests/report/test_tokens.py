@@ -163,6 +163,46 @@ def test_the_table_of_limits_is_that_of_cutting_the_encoded_rows(tiny: dict[str,
     )[:5]
 
 
+@pytest.mark.parametrize("limit", [2**31 - 1, 2**31, 3_000_000_000, 10**30])
+def test_a_limit_of_any_size(limit: int, jsonl: Any) -> None:
+    found = make(jsonl([chat("hello " * 900, "bye")]), limits=(limit,))
+    found.longest[0].path = "r.jsonl"
+    assert max(map(len, text(found).splitlines())) <= 80
+    last = found.limits[-1]
+    assert (last.limit, last.rows_over, last.tokens_lost, last.packed_sequences) == (limit, 0, 0, 1)
+
+
+# --- rows that the template cannot render --------------------------------------------------------------------------
+
+CALL = {"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+CALLING = {"messages": [{"role": "user", "content": "hello"}, {"role": "assistant", "tool_calls": [CALL]}]}
+
+
+def test_rows_that_cannot_be_rendered_are_told(tiny: dict[str, str], jsonl: Any) -> None:
+    path = jsonl([chat("hello", "bye"), CALLING, chat("hello", "bye"), CALLING])
+    found = make(path, tiny["llama"])
+    (file,) = found.files
+    assert (found.rows, found.unreadable, found.unrenderable, file.unrenderable) == (4, 0, 2, 2)
+    assert (file.first_unrenderable_line, file.first_unrenderable_record) == (2, 2)
+    assert file.first_unrenderable_reason == "the chat template fails: content is null, no text"
+    said = text(found)
+    assert f"warning: {path}: 2 rows cannot be rendered:\n" in said
+    assert "  training stops there; here they are counted by their words alone\n" in said
+    assert "  the first, in line 2: the chat template fails: content is null, no text (T605)\n" in said
+    plain = make(jsonl([chat("hello", "bye")]), tiny["llama"])
+    assert (plain.unrenderable, plain.files[0].first_unrenderable_line) == (0, None)
+    assert "render" not in text(plain)
+
+
+def test_a_tokenizers_own_template_that_fails_is_told(tiny: dict[str, str], tmp_path: Path, jsonl: Any) -> None:
+    refuse = "{% if m.content == 'bad' %}{{ raise_exception('no') }}{% endif %}"
+    template = "{% for m in messages %}" + refuse + "{{ m.role }}: {{ m.content }}\n{% endfor %}"
+    (tmp_path / "tokenizer.json").write_bytes((Path(tiny["bytes"]) / "tokenizer.json").read_bytes())
+    (tmp_path / "tokenizer_config.json").write_bytes(msgspec.json.encode({"chat_template": template}))
+    found = make(jsonl([chat("hello", "bye"), chat("hello", "bye"), chat("bad", "bye")]), str(tmp_path))
+    assert (found.rows, found.unrenderable, found.files[0].first_unrenderable_line) == (3, 1, 3)
+
+
 # --- percentiles and bins ------------------------------------------------------------------------------------------
 
 
@@ -275,7 +315,7 @@ Longest rows, to look at with phi3data inspect FILE:LINE
 
 Batches
   packed into 4,096: about 2 sequences
-  padded to 2,107, the longest row that fits: 94% of it is padding
+  padded to 2,107, the longest row: 94% of it is padding
 
 Cost
   5,000 tokens × 3 epochs × 2.5 / 1,000,000 = 0.04
@@ -298,6 +338,40 @@ def test_the_terminal_at_80_columns(tiny: dict[str, str], jsonl: Any) -> None:
     path = sample(jsonl)
     found = make(path, tiny["llama"], (64,), price=2.5, epochs=3, per_hour=4, tokens_per_second=1234.5)
     assert text(found).replace(tiny["llama"], "TINY").replace(str(path), "rows.jsonl") == GOLDEN
+
+
+def test_rows_of_an_array_are_named_by_their_numbers(tmp_path: Path) -> None:
+    path = tmp_path / "arr.json"
+    path.write_text(msgspec.json.encode([{"messages": [3]}, *(chat("hello " * n, "bye") for n in range(4))]).decode())
+    found = make(path)
+    assert [(row.line, row.record) for row in found.longest] == [(1, 5), (1, 4), (1, 3), (1, 2)]
+    said = text(found)
+    assert "Longest rows, to look at with phi3data inspect --record FILE:ROW (estimated)\n" in said
+    places = [line.rpartition(f"{path}:")[2] for line in said.partition("Longest rows")[2].splitlines()[1:5]]
+    assert places == ["5", "4", "3", "2"]
+    assert "the first, in row 1:" in said
+    path.write_text("\n" + path.read_text().replace("]},{", "]},\n{"))
+    assert [(row.line, row.record) for row in make(path).longest] == [(6, 5), (5, 4), (4, 3), (3, 2)]
+
+
+def test_what_is_padded_is_said_as_it_is(tiny: dict[str, str], jsonl: Any) -> None:
+    rows = [chat("hello " * n, "bye") for n in (100, 4000, 5000)]
+    assert "  padded or cut to 4,096: " in text(make(jsonl(rows), tiny["llama"]))
+    assert "  padded to 4,0" in text(make(jsonl(rows[:2]), tiny["llama"]))
+
+
+def test_long_notes_are_broken(tiny: dict[str, str], jsonl: Any) -> None:
+    found = make(jsonl([chat("hello", "bye")]), tiny["llama"])
+    found.tokenizer, found.longest[0].path = "tiny", "r.jsonl"
+    found.files[0].path = "r.jsonl"
+    found.files[0].unrenderable = found.files[0].first_unrenderable_line = 1
+    found.files[0].first_unrenderable_reason = "the chat template fails: " + "no " * 30
+    found.note = "the chat template in " + "/folder/sub" * 3 + " is not one of the Phi family: it is used as it is"
+    lines = text(found).splitlines()
+    assert max(map(len, lines)) <= 80
+    at = next(number for number, line in enumerate(lines) if line.startswith("note: "))
+    assert lines[at + 1].startswith("  ")
+    assert " ".join(line.strip() for line in lines[at : at + 2]) == f"note: {found.note}"
 
 
 def test_ascii_where_the_terminal_knows_nothing_else(tiny: dict[str, str], jsonl: Any) -> None:

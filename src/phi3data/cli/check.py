@@ -15,7 +15,7 @@ from phi3data.errors import UsageError
 @click.option("--select", default="", metavar="CODES", help="Only these codes or prefixes, comma-separated.")
 @click.option("--ignore", default="", metavar="CODES", help="Not these codes or prefixes, comma-separated.")
 @click.option("--model", metavar="NAME", help="Model that will read the rows.  [default: phi-3-mini-4k-instruct]")
-@click.option("--tokenizer", metavar="DIR|NAME", help="Count tokens exactly with this tokenizer.")
+@click.option("--tokenizer", metavar="DIR|NAME", help="Tokenizer: exact lengths, its control tokens and chat template.")
 @click.option("--encoding", metavar="NAME", help="Encoding of the files, for example cp1252.")
 @click.option("--output", "output", default="text", metavar="FORMAT", help="text or json.", show_default=True)
 @click.option(
@@ -49,6 +49,8 @@ def check_command(
         model=model or family.DEFAULT,
         tokenizer=tokenizer,
     )
+    for note in result.notes:
+        click.echo(f"note: {note}", err=True)
     if output == "json":
         import msgspec
 

@@ -13,6 +13,7 @@ from phi3data.cli import options
 from phi3data.errors import InputError, MissingExtraError, OutputError, UsageError
 
 if TYPE_CHECKING:
+    from phi3data.inspection.rows import Row
     from phi3data.inspection.view import Inspection
     from phi3data.tokens.encode import ControlText, LossOn
 
@@ -33,7 +34,7 @@ class _Command(click.Command):
     click.option("--system", metavar="TEXT", help="System prompt for rows that have none."),
     click.option("--record", "by_record", is_flag=True, help="LINE is the number of a row, in a JSON array too."),
     click.option("--model", metavar="NAME", help="Model to train, for example phi-3-mini."),
-    click.option("--tokenizer", metavar="DIR|NAME", help="Tokenizer; the model's own from the local cache otherwise."),
+    click.option("--tokenizer", metavar="DIR|NAME", help=options.TOKENIZER),
     click.option("--online", is_flag=True, help="Allow downloads from the Hugging Face hub."),
     click.option(
         "--loss-on",
@@ -74,8 +75,8 @@ def inspect_command(
     """Show a row of FILE as the model will see it: chat, text, tokens, and what is trained on.
 
     LINE counts from 1, as in the report and in the ledger: lines of the file, rows of a table; with --record the rows
-    of a JSON array. FILE alone is its first row. A place as `check` prints it, FILE:LINE:COLUMN, works too. FILE is
-    anything that `prepare` reads, or - for stdin.
+    of a JSON array, of which several may stand on a line: else the first is shown. FILE alone is its first row. A place
+    as `check` prints it, FILE:LINE:COLUMN, works too. FILE is anything that `prepare` reads, or - for stdin.
 
     \b
     Exit code 0: the row is shown.
@@ -115,6 +116,8 @@ def inspect_command(
         _write_page(found, page)
     else:
         _print(found)
+    if raw or as_json:
+        _note_several(read)
     unusable = [each for each in found if not each.usable]
     if unusable:
         sys.stdout.flush()
@@ -146,6 +149,16 @@ def _say(found: Inspection) -> str:
     assert finding is not None
     column = f", column {finding.column}" if finding.column is not None else ""
     return plain(f"{finding.message} ({finding.code}{' ' if finding.pointer else ''}{finding.pointer}{column})")
+
+
+def _note_several(rows: list[Row]) -> None:
+    """Say on stderr what the other outputs say in the row's heading."""
+    from phi3data.report.html.visible import plain
+
+    for row in rows:
+        if row.several:
+            said = f"{row.place}: the first of several rows on this line: --record FILE:ROW picks one"
+            click.echo(plain(said), err=True)
 
 
 def _print(found: list[Inspection]) -> None:

@@ -36,6 +36,10 @@ _KEYS = {
     "test": "split.test",
 }
 
+TOKENIZER = (
+    "Tokenizer, and with it the chat template and the control tokens; the model's own from the local cache otherwise."
+)
+
 RECIPE = (
     click.option("--recipe", type=click.Path(path_type=Path), help="Recipe to follow (phi3data recipe init)."),
     click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Set a key of the recipe; repeatable."),

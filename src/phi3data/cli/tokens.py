@@ -27,7 +27,7 @@ _ABOVE = click.FloatRange(min=0, min_open=True)
     *options.READING,
     click.option("--system", metavar="TEXT", help="System prompt for rows that have none."),
     click.option("--model", metavar="NAME", help="Model to train, for example phi-3-mini."),
-    click.option("--tokenizer", metavar="DIR|NAME", help="Tokenizer for exact counts."),
+    click.option("--tokenizer", metavar="DIR|NAME", help=options.TOKENIZER),
     click.option(
         "--loss-on",
         type=click.Choice(["assistant", "last", "all"]),
@@ -78,14 +78,17 @@ def tokens_command(
     \b
     --json prints one object with the keys
       version, estimated, tokenizer, template, note, model, context, loss_on
-      files        path, format, rows, unreadable, first_unreadable_line …
-      rows, unreadable, tokens, supervised, rows_without_supervised
+      files        path, format, layout, rows,
+                   unreadable, first_unreadable_line, _record, _code, _reason,
+                   unrenderable, first_unrenderable_line, _record, _reason
+      rows, unreadable, unrenderable, tokens, supervised,
+      rows_without_supervised
       per_row      total and supervised: p1 … p99 (nearest rank), max, mean
       histogram    first, last, rows, cumulative
       limits       limit, rows_over, tokens_lost, supervised_lost,
                    answers_lost, tokens_lost_if_dropped,
                    supervised_lost_if_dropped, packed_sequences
-      padding, longest (path, line, tokens, supervised)
+      padding, longest (path, line, record, tokens, supervised)
       cost         epochs, trained_tokens, price_per_million, cost,
                    tokens_per_second, hours, price_per_hour, cost_by_the_hour
     """

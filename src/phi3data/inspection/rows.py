@@ -36,14 +36,16 @@ _SAMPLE = 200
 class Row(msgspec.Struct, kw_only=True):
     """One raw row: its place, and the conversations in it (several for self-instruct seeds) or why there are none.
 
-    `number` counts records, `line` lines of the file, both from 1; they differ in a JSON array only. `excerpt` is raw
-    text and starts at code point `cut` of the row; it is there only for a row that cannot be converted.
+    `number` counts records, `line` lines of the file, both from 1; they differ in a JSON array only. `several`: it was
+    asked for by a line on which other rows start too. `excerpt` is raw text and starts at code point `cut` of the row;
+    it is there only for a row that cannot be converted.
     """
 
     path: str
     number: int
     line: int | None  # None in a table, whose lines nobody sees
     format: str
+    several: bool = False
     conversations: list[Conversation] = []
     finding: Finding | None = None
     excerpt: str = ""
@@ -71,8 +73,10 @@ def read_rows(
         with TemporaryDirectory(prefix="phi3data-") as work:
             source = open_source(_head(item, max(place.line or 1 for place in asked)), 0, config, Path(work))
             reader = Reader(source, config)
-            for place, raw in _pick(source, asked, by_record=by_record).items():
+            picked, several = _pick(source, asked, by_record=by_record)
+            for place, raw in picked.items():
                 found[place] = _row(source, reader, raw)
+                found[place].several = place.line is not None and raw.record in several
     return [files[place.file][place] for place in places]
 
 
@@ -91,14 +95,22 @@ def _head(item: Input, line: int) -> Input:
     return replace(item, container="memory", path=None, records=islice(records(item), max(line, _SAMPLE)))
 
 
-def _pick(source: Source, places: Iterable[Place], *, by_record: bool) -> dict[Place, Raw]:
-    """Return the raw rows at the places; reading stops at the last one."""
+def _pick(source: Source, places: Iterable[Place], *, by_record: bool) -> tuple[dict[Place, Raw], set[int]]:
+    """Return the raw rows at the places, and of those met by line the records that share theirs with the next.
+
+    Reading stops at the last row; where lines may be shared, one after it.
+    """
     lines = source.layout == "array" and not by_record
     first = next((place for place in places if place.line is None), None)
     wanted = {place.line: place for place in places if place.line is not None}
     found: dict[Place, Raw] = {}
+    several: set[int] = set()
     before: Raw | None = None  # the first row of the last line on which rows start
     for raw in read_all(source):
+        if lines and before is not None and raw.line == before.line:
+            several.add(before.record)
+        if lines and not wanted and first is None:
+            break
         number = (raw.line if lines else raw.record) + 1
         if lines and before is not None and number > before.line + 1:
             # A line inside a row means this row.
@@ -111,7 +123,7 @@ def _pick(source: Source, places: Iterable[Place], *, by_record: bool) -> dict[P
             found[first], first = raw, None
         if before is None or not lines or raw.line > before.line:
             before = raw
-        if not wanted and first is None:
+        if not lines and not wanted and first is None:
             break
     assert before is not None, "open_source has read a row"
     end = before.line + 1 + _newlines(source, before) if lines else before.record + 1
@@ -122,7 +134,7 @@ def _pick(source: Source, places: Iterable[Place], *, by_record: bool) -> dict[P
         raise InputError(
             f"{source.name}: has {end:,} {noun}{'' if end == 1 else 's'}, there is no {noun} {line:,}{hint}"
         )
-    return found
+    return found, several
 
 
 def _newlines(source: Source, raw: Raw) -> int:

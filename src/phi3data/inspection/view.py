@@ -78,7 +78,7 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
     total: int
     supervised: int
     control: int
-    longest: int | None  # index of the longest message, None in a row without any
+    longest: int | None  # index of the longest message, None in a row without any or of empty ones
     over: int  # tokens past the limit
     over_supervised: int | None
 
@@ -97,6 +97,7 @@ class Inspection(msgspec.Struct, kw_only=True):
     format: str
     settings: Settings
     template: str
+    several: bool = False  # as in `Row`
     label: str | None = None
     turns: list[Turn] = []
     tools: str | None = None
@@ -155,6 +156,7 @@ class Inspector:
             format=row.format,
             settings=self.settings,
             template=self._template.name,
+            several=row.several,
         )
 
     def _conversation(self, found: Inspection, conversation: Conversation) -> Inspection:
@@ -286,5 +288,5 @@ def _measure(found: Inspection, sizes: list[int]) -> None:
 
 
 def _longest(turns: list[Turn]) -> int | None:
-    counted = [index for index, turn in enumerate(turns) if turn.tokens is not None]
+    counted = [index for index, turn in enumerate(turns) if turn.tokens]
     return max(counted, key=lambda index: turns[index].tokens or 0, default=None)

@@ -29,15 +29,24 @@ LAST = tuple(sorted({2**power for power in range(4, 25)} | {3 * 2 ** (power - 1)
 
 
 class File(msgspec.Struct, kw_only=True):
-    """One input. `unreadable` rows are in no other number; the first of them and why is given."""
+    """One input. `unreadable` rows are in no other number; the first of them and why is given.
+
+    `unrenderable` are those of the rows that the chat template fails on: they are counted by their words.
+    """
 
     path: str
     format: str  # "chat", "alpaca", …
+    layout: str  # "lines", "table" or "array"; in an array several rows may stand on a line
     rows: int
     unreadable: int
     first_unreadable_line: int | None = None  # or record number, for tables
+    first_unreadable_record: int | None = None
     first_unreadable_code: str | None = None
     first_unreadable_reason: str | None = None
+    unrenderable: int = 0
+    first_unrenderable_line: int | None = None  # as above
+    first_unrenderable_record: int | None = None
+    first_unrenderable_reason: str | None = None
 
 
 class Percentiles(msgspec.Struct, kw_only=True):
@@ -94,6 +103,7 @@ class LongRow(msgspec.Struct, kw_only=True):
 
     path: str
     line: int
+    record: int
     tokens: int
     supervised: int
 
@@ -130,6 +140,7 @@ class TokenReport(msgspec.Struct, kw_only=True):
     files: list[File]
     rows: int
     unreadable: int
+    unrenderable: int
     tokens: int
     supervised: int
     rows_without_supervised: int
@@ -167,6 +178,7 @@ def report(
         files=_files(tally),
         rows=len(total),
         unreadable=sum(tally.unread),
+        unrenderable=sum(tally.unrendered),
         tokens=tokens,
         supervised=int(supervised.sum(dtype=np.int64)),
         rows_without_supervised=int(np.searchsorted(supervised, 1)),
@@ -175,7 +187,13 @@ def report(
         limits=[_limit(tally, limit) for limit in shown(int(total[-1]), model.context, limits)],
         padding=_padding(total, model.context),
         longest=[
-            LongRow(path=tally.sources[row.source].name, line=row.line, tokens=row.tokens, supervised=row.supervised)
+            LongRow(
+                path=tally.sources[row.source].name,
+                line=row.line,
+                record=row.record,
+                tokens=row.tokens,
+                supervised=row.supervised,
+            )
             for row in tally.longest
         ],
         cost=cost(tokens, epochs, price, per_hour, tokens_per_second),
@@ -184,12 +202,26 @@ def report(
 
 def _files(tally: Tally) -> list[File]:
     files: list[File] = []
-    for source, rows, unread, first in zip(tally.sources, tally.rows, tally.unread, tally.first_unread, strict=True):
-        file = File(path=source.name, format=source.format, rows=rows, unreadable=unread)
+    for number, source in enumerate(tally.sources):
+        file = File(
+            path=source.name,
+            format=source.format,
+            layout="table" if source.tabular else source.layout,
+            rows=tally.rows[number],
+            unreadable=tally.unread[number],
+            unrenderable=tally.unrendered[number],
+        )
+        first = tally.first_unread[number]
         if first is not None:
             file.first_unreadable_line = first.line
+            file.first_unreadable_record = first.record
             file.first_unreadable_code = first.finding.code
             file.first_unreadable_reason = first.finding.message
+        first = tally.first_unrendered[number]
+        if first is not None:
+            file.first_unrenderable_line = first.line
+            file.first_unrenderable_record = first.record
+            file.first_unrenderable_reason = first.finding.message
         files.append(file)
     return files
 
@@ -227,7 +259,8 @@ def _limit(tally: Tally, limit: int) -> Limit:
     over = tally.total > limit
     tokens = tally.total[over]
     number = tally.counting.limits.index(limit)
-    total, kept = int(tokens.sum(dtype=np.int64)), int(np.minimum(tally.total, limit).sum(dtype=np.int64))
+    total = int(tokens.sum(dtype=np.int64))
+    kept = int(tally.total.sum(dtype=np.int64)) - (total - limit * len(tokens))
     return Limit(
         limit=limit,
         rows_over=len(tokens),

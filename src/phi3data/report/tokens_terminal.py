@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 from rich.text import Text
 
+from phi3data.engine.tokens import LIMITS
 from phi3data.report.tokens import PERCENTS, Bin
 
 if TYPE_CHECKING:
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from phi3data.report.tokens import File, Limit, Percentiles, TokenReport
 
 WIDTH = 80
+_STDIN = "<stdin>"
 _BINS = 16  # more would not be read at a glance: then half the resolution
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 _ASCII = str.maketrans("█▉▊▋▌▍▎▏–─×▸", "########--x>")
@@ -55,6 +58,14 @@ class _Sheet:
         text.rstrip()
         self.lines.append(text)
 
+    def sentence(self, words: str, kind: str = "") -> None:
+        """Add lines of a sentence that may need several; `kind` is a word that it begins with."""
+        indent = "  " if kind else "    "
+        first, *others = wrap(words, WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+        self.line((kind, "yellow"), first.removeprefix(kind))
+        for line in others:
+            self.line(line)
+
     def title(self, words: str) -> None:
         """Begin a section; each says where its numbers are estimates."""
         self.line()
@@ -79,7 +90,7 @@ def _headline(sheet: _Sheet, report: TokenReport) -> None:
         sheet.line(f"exact: tokenizer {report.tokenizer}")
     sheet.line(f"chat template {report.template}; loss on {_LOSS[report.loss_on]}")
     if report.note:
-        sheet.line(("note", "yellow"), f": {report.note}")
+        sheet.sentence(f"note: {report.note}", "note")
     if report.rows_without_supervised:
         none = _plural(report.rows_without_supervised, "row")
         sheet.line(("warning", "yellow"), f": {none} without a supervised token: nothing is learnt there")
@@ -88,11 +99,22 @@ def _headline(sheet: _Sheet, report: TokenReport) -> None:
             sheet.line(("warning", "yellow"), f": {file.path}: {_plural(file.unreadable, 'row')} could not be read:")
             sheet.line(f"  {_remedy(file)} says why")
             reason = f"{file.first_unreadable_reason} ({file.first_unreadable_code})"
-            sheet.line(f"  the first, in line {file.first_unreadable_line}: {reason}")
+            place = _place(file, file.first_unreadable_line, file.first_unreadable_record)
+            sheet.sentence(f"  the first, in {place}: {reason}")
+        if file.unrenderable:
+            rows = _plural(file.unrenderable, "row")
+            sheet.line(("warning", "yellow"), f": {file.path}: {rows} cannot be rendered:")
+            sheet.line("  training stops there; here they are counted by their words alone")
+            place = _place(file, file.first_unrenderable_line, file.first_unrenderable_record)
+            sheet.sentence(f"  the first, in {place}: {file.first_unrenderable_reason} (T605)")
+
+
+def _place(file: File, line: int | None, record: int | None) -> str:
+    return f"line {line:,}" if file.layout == "lines" else f"row {record:,}"
 
 
 def _remedy(file: File) -> str:
-    path = "-" if file.path == "<stdin>" else file.path
+    path = "-" if file.path == _STDIN else file.path
     if file.format == "chat":
         return f"phi3data check {path}"
     return f"phi3data convert {path} -o CHAT.jsonl --dropped DROPPED.jsonl"  # check reads chat rows only
@@ -202,10 +224,11 @@ def _limits(sheet: _Sheet, report: TokenReport) -> None:
 
 
 def _limit(limit: Limit, report: TokenReport) -> tuple[str, ...]:
+    size = f"{limit.limit:,}" if limit.limit <= LIMITS[-1] else short(limit.limit)
     if not limit.rows_over:
-        return (f"{limit.limit:,}", _pair(0, 1), "", "", "", "")
+        return (size, _pair(0, 1), "", "", "", "")
     return (
-        f"{limit.limit:,}",
+        size,
         _pair(limit.rows_over, report.rows),
         _pair(limit.tokens_lost, report.tokens),
         _pair(limit.supervised_lost, report.supervised),
@@ -238,19 +261,24 @@ def _share(part: int, whole: int) -> str:
 
 
 def _longest(sheet: _Sheet, report: TokenReport) -> None:
-    sheet.title("Longest rows, to look at with phi3data inspect FILE:LINE")
+    by_record = any(file.layout == "array" for file in report.files)  # else line and record are the same
+    places = [row for row in report.longest if row.path != _STDIN]  # what came down a pipe is gone
+    how = ", to look at with phi3data inspect " + ("--record FILE:ROW" if by_record else "FILE:LINE") if places else ""
+    sheet.title(f"Longest rows{how}")
     wide = max(len(f"{row.tokens:,}") for row in report.longest)
     rest = max(len(f"{row.supervised:,}") for row in report.longest)
     for row in report.longest:
-        sheet.line(f"  {row.tokens:>{wide},} tokens, {row.supervised:>{rest},} supervised  {row.path}:{row.line}")
+        place = f"{row.path}:{row.record if by_record else row.line}"
+        sheet.line(f"  {row.tokens:>{wide},} tokens, {row.supervised:>{rest},} supervised  {place}")
 
 
 def _packing(sheet: _Sheet, report: TokenReport) -> None:
     packed = next(limit.packed_sequences for limit in report.limits if limit.limit == report.context)
-    longest = min(report.per_row.total.max, report.context)
+    longest = report.per_row.total.max
+    how = f"to {longest:,}, the longest row" if longest <= report.context else f"or cut to {report.context:,}"
     sheet.title("Batches")
     sheet.line(f"  packed into {report.context:,}: about {_plural(packed, 'sequence')}")
-    sheet.line(f"  padded to {longest:,}, the longest row that fits: {report.padding:.0%} of it is padding")
+    sheet.line(f"  padded {how}: {report.padding:.0%} of it is padding")
 
 
 def _cost(sheet: _Sheet, report: TokenReport) -> None:

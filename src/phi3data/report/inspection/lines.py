@@ -105,17 +105,17 @@ def _fitting(atom: Atom, width: int) -> Iterator[Atom]:
     if atom.width <= width:
         yield atom
         return
-    start, used = 0, 0
-    for at, character in enumerate(atom.text):
-        size = cell_len(character)
-        if used + size > width:
-            yield Atom(atom.text[start:at], atom.style)
-            start, used = at, 0
-        used += size
-    rest = atom._replace(text=atom.text[start:])
-    if rest.width <= width:
-        yield rest
-        return
-    yield Atom(rest.text, rest.style)
-    for number, (text, style) in enumerate(rest.more, start=1):
-        yield Atom(text, style, ends=rest.ends and number == len(rest.more))
+    full: list[tuple[str, str]] = []  # of the line at hand
+    used = 0
+    for text, style in atom.parts:
+        start = 0
+        for at, character in enumerate(text):
+            size = cell_len(character)
+            if used and used + size > width:
+                (first, its_style), *more = [*full, (text[start:at], style)]
+                yield Atom(first, its_style, more=tuple(more))
+                full, start, used = [], at, 0
+            used += size
+        full.append((text[start:], style))
+    (first, its_style), *more = full
+    yield Atom(first, its_style, atom.ends, tuple(more))

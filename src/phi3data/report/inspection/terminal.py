@@ -81,6 +81,9 @@ class _Sheet:
     def _section(self, title: str) -> None:
         self._line(Atom(""))
         head = f"── {title} "
+        if cell_len(head) > self.width:
+            self._flow(words(title, "bold"), Atom("── ", "bold"), Atom("   "))
+            return
         self._line(Atom(head, "bold"), Atom("─" * (self.width - cell_len(head)), "dim"))
 
     def _legend(self, *signs: str, more: Iterable[Atom] = ()) -> None:

@@ -49,6 +49,8 @@ def spelled(turn: Turn, policy: str) -> list[tuple[str, str]]:
 def place(found: Inspection) -> str:
     """Say which row it is."""
     parts = [f"row {found.number:,}", f"format {found.format}"]
+    if found.several:
+        parts[0] += ", the first of several on this line (--record FILE:ROW picks one)"
     if found.sub:
         parts.insert(1, f"conversation {found.sub}")
     if found.label is not None:

@@ -133,7 +133,7 @@ def test_each_template_is_told_apart_from_all_others(name: str) -> None:
     assert found.name == name
 
 
-def lost(messages: list[dict[str, Any]], model: str, **options: Any) -> list[tuple[str, str]]:
+def lost(messages: Any, model: str, **options: Any) -> list[tuple[str, str]]:
     return [(item.code, item.pointer) for item in phi3data.render(messages, model, **options).lost]
 
 
@@ -174,6 +174,38 @@ def test_bad_calls_are_one_sentence() -> None:
         phi3data.render([{"content": "Hi"}])
     with pytest.raises(phi3data.InputError, match="/messages/0: expected a message object, found str"):
         phi3data.render(["Hi"])  # type: ignore[list-item]
+    bad: Any
+    for bad, sentence in (
+        (None, "messages is null: give a list"),
+        (5, "messages is int: give a list"),
+        ({"messages": None}, "/messages: expected a list of messages, found null"),
+        ({"messages": {"messages": [U]}}, "/messages: expected a list of messages, found dict"),
+        ({"messages": [U], "tools": "[{"}, "/tools: the text is no JSON"),
+        ({"messages": [U], "tools": 3}, "/tools: expected a list, found int"),
+        ([{**U, "tool_calls": "{}"}], "/messages/0/tool_calls: expected a list, found dict"),
+    ):
+        with pytest.raises(phi3data.Phi3kitError, match=sentence):
+            phi3data.render(bad)
+    for bad in (None, 5):
+        with pytest.raises(phi3data.UsageError, match="expected the name of a model"):
+            phi3data.render([U, A], bad)
+    with pytest.raises(phi3data.UsageError, match="expected a directory or a name"):
+        phi3data.render([U, A], tokenizer=5)  # type: ignore[arg-type]
+
+
+def test_rows_of_tables_are_rows() -> None:
+    pd = pytest.importorskip("pandas")
+    np = pytest.importorskip("numpy")
+    call = {"function": {"name": "f"}}
+    frame = pd.DataFrame([{"messages": [U, A]}, {"messages": [U, A], "tools": '[{"type": "function"}]'}])
+    expected = phi3data.render([U, A])
+    assert phi3data.render(frame.iloc[0]) == expected
+    assert lost(frame.iloc[1], "phi-3-mini") == [("G906", "/tools")]
+    assert phi3data.render(frame.iloc[0].messages) == expected
+    assert phi3data.render({"messages": np.array([U, A], dtype=object), "tools": None}) == expected
+    calls = [U, {**A, "tool_calls": json.dumps([call])}]
+    assert lost(calls, "phi-3-mini") == [("T606", "/messages/1/tool_calls")]
+    assert lost([U, {**A, "tool_calls": np.array([call], dtype=object)}], "phi-3-mini") == lost(calls, "phi-3-mini")
 
 
 def test_a_row_a_conversation_and_messages_are_the_same() -> None:

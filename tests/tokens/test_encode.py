@@ -340,6 +340,25 @@ def test_without_control_tokens_only_words_are_supervised(tmp_path: Path) -> Non
     assert length.supervised == phi3data.encode(row, tokenizer=path).supervised
 
 
+def test_words_that_the_template_changes_beyond_recognition_are_rendered_and_not_encoded(tmp_path: Path) -> None:
+    path = with_template(tmp_path, "{% for m in messages %}{{ m.content ~ m.content }}<|end|>{% endfor %}")
+    assert phi3data.render(ROW[1:3], tokenizer=path) == "HiHi<|end|>  Hello  Hello<|end|>"
+    with pytest.raises(phi3data.InputError, match="it cannot be told what to train on"):
+        phi3data.encode(ROW[1:3], tokenizer=path)
+    (found,) = phi3data.check([{"messages": ROW[1:3]}], tokenizer=path, select="T").findings
+    assert (found.code, found.pointer) == ("T605", "/messages")
+
+
+def test_what_stands_between_two_contents_of_a_message_is_of_its_turn(tmp_path: Path) -> None:
+    template = (
+        "{% for m in messages %}<|{{ m.role }}|>{{ m.content }}"
+        "{% for call in m.tool_calls or [] %}<|tool|>{{ call.function.name }}<|/tool|>{% endfor %}<|end|>{% endfor %}"
+    )
+    row = [ROW[1], {"role": "assistant", "content": "Bye", "tool_calls": [{"function": {"name": "say"}}]}]
+    masked, supervised = masked_and_supervised(row, with_template(tmp_path, template))
+    assert (masked, supervised) == ("<|user|>Hi<|end|><|assistant|>", "Bye<|tool|>say<|/tool|><|end|>")
+
+
 def test_half_of_a_surrogate_pair_is_one_sentence(tiny: dict[str, str]) -> None:
     with pytest.raises(phi3data.InputError, match=r"surrogate pair \(U\+D83D\) at character 12 .*\(J208\)"):
         phi3data.encode([{"role": "user", "content": "ab\ud83d"}], tokenizer=tiny["llama"])

@@ -36,14 +36,17 @@ class Rendered(str):
 
     ``literals[0] + contents[0] + literals[1] + … + literals[-1]`` is the text; `messages` tells for each content the
     index of its message. `lost` are the messages, or parts of them, that the template drops or mangles without a word.
+    `followed` is False where a tokenizer's own template changes people's words so that they cannot be found in what it
+    writes: the text is one literal then, and nobody can say what of it to train on.
     """
 
     literals: tuple[str, ...]
     contents: tuple[str, ...]
     messages: tuple[int, ...]
     lost: tuple[Finding, ...]
+    followed: bool
 
-    __slots__ = ("contents", "literals", "lost", "messages")
+    __slots__ = ("contents", "followed", "literals", "lost", "messages")
 
     @classmethod
     def of(
@@ -55,7 +58,7 @@ class Rendered(str):
             text += [content, literal]
         self = cls("".join(text))
         self.literals, self.contents, self.messages = tuple(literals), tuple(contents), tuple(messages)
-        self.lost = tuple(lost)
+        self.lost, self.followed = tuple(lost), True
         return self
 
 

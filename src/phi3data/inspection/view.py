@@ -203,7 +203,7 @@ class Inspector:
     def _words(self, found: Inspection, rendered: Rendered) -> None:
         """Fill in what the text alone tells: which messages are in it, and its control tokens."""
         for index, turn in enumerate(found.turns):
-            turn.rendered = index in rendered.messages
+            turn.rendered = index in rendered.messages or not rendered.followed
             turn.supervised = turn.supervised and turn.rendered
         found.pieces = cut(rendered, marks_of(rendered, self._controls, self.settings.control_text == "keep"))
         found.findings += swallowed(found.pieces, rendered)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from phi3data.family.template import TemplateError
 from phi3data.findings import Finding, pointer
 from phi3data.rules.base import GOOD, Rule
-from phi3data.tokens.encode import control_text
+from phi3data.tokens.encode import NOT_FOLLOWED, control_text
 from phi3data.tokens.frame import LOOKS_LIKE_CONTROL
 
 if TYPE_CHECKING:
@@ -97,6 +97,8 @@ def check(conversation: Conversation, template: ChatTemplate, controls: Controls
     except TemplateError as error:
         yield error.finding
         return
+    if not rendered.followed:
+        yield NOT_FOLLOWED
     yield from _outlined(rendered.literals, rendered.messages, rendered.lost, controls)
 
 

@@ -16,7 +16,7 @@ from phi3data.errors import InputError, UsageError
 from phi3data.family.template import TemplateError
 from phi3data.findings import Finding, pointer
 from phi3data.tokens.count import template_of
-from phi3data.tokens.frame import Control, Mark, strip
+from phi3data.tokens.frame import Control, Mark, strip, within_messages
 from phi3data.tokens.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
@@ -33,6 +33,9 @@ ControlText = Literal["escape", "keep", "error"]
 CONTROL_TEXT: tuple[ControlText, ...] = ("escape", "keep", "error")
 
 
+NOT_FOLLOWED = Finding(
+    "T605", "the chat template changes the words of messages: it cannot be told what to train on", "/messages"
+)
 _SENTENCE_MARKS = {"<s>", "</s>", "<unk>"}
 
 
@@ -100,6 +103,8 @@ class Encoder:
         """
         if rendered is None:
             rendered = self.template.render(conversation)
+        if not rendered.followed:
+            raise TemplateError(NOT_FOLLOWED)
         _refuse_surrogates(rendered)
         if control_text == "error":
             found = next(self.control_text(conversation), None)
@@ -182,7 +187,8 @@ class _Walk:
             at += len(literal) + len(content)
 
     def run(self) -> None:
-        for item in self._vocabulary.controls.frame(self._rendered.literals, self._prompt).items:
+        within = within_messages(self._rendered.messages)
+        for item in self._vocabulary.controls.frame(self._rendered.literals, self._prompt, within).items:
             if isinstance(item, Mark):
                 at = self._literal_at[item.literal] + item.offset
                 self._items.append(_Token(item.control, at, self._is_chosen(item.closes)))

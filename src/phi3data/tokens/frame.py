@@ -125,9 +125,10 @@ class Controls:
         """Return the text after the last control token of a literal."""
         return [piece for piece in self.cut(literal) if isinstance(piece, str)][-1]
 
-    def _frame(self, literals: tuple[str, ...], prompt: str = "") -> Frame:
+    def _frame(self, literals: tuple[str, ...], prompt: str = "", within: tuple[int, ...] = ()) -> Frame:
         """Cut literals. `prompt` is the text after the last control token where the model is asked to go on.
 
+        Literals numbered in `within` stand between two contents of one message, and belong to its turn as a whole.
         White space that the template writes before a content is part of that content's turn, unless it is part of the
         prompt: the model has to produce it.
         """
@@ -138,7 +139,7 @@ class Controls:
             last, at = number == len(literals) - 1, 0
             pieces = list(self.cut(literal))
             # The content whose turn is still open; without a control token to end it, the turn ends with its words.
-            turn = number - 1 if number and len(pieces) > 1 else None
+            turn = number - 1 if number and (len(pieces) > 1 or number in within) else None
             ending = last and turn is not None  # whether the end of the text can still come
             for piece in pieces:
                 if isinstance(piece, str):
@@ -150,12 +151,17 @@ class Controls:
                 # The first control token after a content ends its turn; after the last turn comes the end of the text.
                 ending = ending and (turn is not None or piece.text in self.ends)
                 items.append(Mark(piece, number, at, number - 1 if ending else turn))
-                parts, left, turn = [], piece.rstrip, None
+                parts, left, turn = [], piece.rstrip, turn if number in within else None
                 at += len(piece.text)
             if not last:
                 parts = _before_content(parts, number, prompt, left=left)
         _close(items, parts, left=left, right=False)
         return Frame(tuple(items))
+
+
+def within_messages(messages: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the numbers of the literals that stand between two contents of one message."""
+    return tuple([number for number in range(1, len(messages)) if messages[number] == messages[number - 1]])
 
 
 def _before_content(parts: list[Part], number: int, prompt: str, *, left: bool) -> list[Part]:

@@ -17,7 +17,7 @@ from phi3data.chat import Conversation, Message
 from phi3data.family.template import TemplateError
 from phi3data.tokens import count
 from phi3data.tokens.encode import encoder, prompt_tail, supervised_turns
-from phi3data.tokens.frame import Mark, Part, Span, strip
+from phi3data.tokens.frame import Mark, Part, Span, strip, within_messages
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -57,6 +57,7 @@ class _Step(msgspec.Struct, frozen=True):
     span: Span | None = None
 
 
+_REMEMBERED = 4096  # plans; few orders of roles make a data set
 _MOST = 0.99  # the share of a text in which something stands that is never supervised
 _Slot = tuple[int, bool, bool]  # a message whose content is counted, and whether white space is stripped beside it
 
@@ -73,7 +74,7 @@ class Lengths:
     ) -> None:
         self._counter, self._template, self._controls, self._encoder = counter, template, controls, encoder
         self._prompt = prompt_tail(template, controls)
-        self._pieces: dict[tuple[str, ...], tuple[_Piece, ...]] = {}
+        self._pieces: dict[tuple[tuple[str, ...], tuple[int, ...]], tuple[_Piece, ...]] = {}
         self._steps: dict[tuple[tuple[str, ...], tuple[bool, ...]], tuple[_Step, ...]] = {}
         self._plain: dict[tuple[tuple[str, ...], LossOn], tuple[tuple[_Step, ...], tuple[_Slot, ...]] | None] = {}
 
@@ -100,7 +101,10 @@ class Lengths:
                 literals, contents, messages = self._place(conversation)
                 chosen = supervised_turns(conversation, loss_on)
                 key = literals, tuple([index in chosen for index in messages])
-                steps = self._steps.get(key) or self._plan(*key)
+                if len(self._steps) > _REMEMBERED:  # a template of somebody's own may write other literals every time
+                    self._steps.clear()
+                    self._pieces.clear()
+                steps = self._steps.get(key) or self._plan(*key, within_messages(messages))
                 texts += [_joined(step.span, contents) for step in steps if step.span is not None]
             plans.append((conversation, steps))
         counts = iter(self._counter.count(texts, controls=False))
@@ -111,7 +115,8 @@ class Lengths:
         outline, found = self._template.outline(roles), None
         if outline is not None:
             chosen = supervised_turns(Conversation([Message(role, "") for role in roles]), loss_on)
-            steps = self._plan(outline.literals, tuple([index in chosen for index in outline.messages]))
+            on = tuple([index in chosen for index in outline.messages])
+            steps = self._plan(outline.literals, on, within_messages(outline.messages))
             spans = [step.span for step in steps if step.span is not None]
             if all(len(span.parts) == 1 for span in spans):
                 found = (
@@ -170,8 +175,8 @@ class Lengths:
                 return ("",) * (len(turns) + 1), [_text(message) for message in turns], tuple(range(len(turns)))
         return rendered.literals, list(rendered.contents), rendered.messages
 
-    def _plan(self, literals: tuple[str, ...], chosen: tuple[bool, ...]) -> tuple[_Step, ...]:
-        pieces = self._pieces.get(literals) or self._cut(literals)
+    def _plan(self, literals: tuple[str, ...], chosen: tuple[bool, ...], within: tuple[int, ...]) -> tuple[_Step, ...]:
+        pieces = self._pieces.get((literals, within)) or self._cut(literals, within)
         steps: list[_Step] = []
         for piece in pieces:
             on = [chosen[number] for number in piece.contents]
@@ -183,9 +188,9 @@ class Lengths:
         self._steps[literals, chosen] = found = tuple(steps)
         return found
 
-    def _cut(self, literals: tuple[str, ...]) -> tuple[_Piece, ...]:
+    def _cut(self, literals: tuple[str, ...], within: tuple[int, ...]) -> tuple[_Piece, ...]:
         pieces: list[_Piece] = []
-        for item in self._controls.frame(literals, self._prompt).items:
+        for item in self._controls.frame(literals, self._prompt, within).items:
             if isinstance(item, Mark):
                 pieces.append(_Piece(1, () if item.closes is None else (item.closes,)))
                 continue
@@ -197,7 +202,7 @@ class Lengths:
             tokens = self._count(strip(text, left=item.left, right=item.right and not contents))
             whole = all(part.closes == contents[0] for part in item.parts[len(head) :]) if contents else True
             pieces.append(_Piece(tokens, contents, item if contents else None, whole))
-        self._pieces[literals] = found = tuple(pieces)
+        self._pieces[literals, within] = found = tuple(pieces)
         return found
 
     def _count(self, text: str) -> int:

@@ -59,16 +59,16 @@ def test_what_the_template_drops_depends_on_the_model() -> None:
 
 def test_a_role_that_the_vocabulary_does_not_know_is_said() -> None:
     row = {"messages": [*GOOD["messages"], {"role": "tool", "content": "21"}, GOOD["messages"][1]]}
-    (found,) = phi3data.check([row], model="phi-3-small").findings
+    (found,) = phi3data.check([row], model="phi-3-small", select="R").findings
     assert (found.code, found.pointer) == ("R407", "/messages/2/role")
     assert "the plain text <|tool|>" in found.message
-    assert phi3data.check([row], model="phi-4-mini").ok
+    assert phi3data.check([row], model="phi-4-mini", select="R").ok
 
 
 def test_control_tokens_are_those_of_the_model() -> None:
     row = {"messages": [{"role": "user", "content": "What is <|im_end|>?"}, GOOD["messages"][1]]}
-    assert phi3data.check([row]).ok
-    (found,) = phi3data.check([row], model="phi-4").findings
+    assert phi3data.check([row], select="T601").ok
+    (found,) = phi3data.check([row], model="phi-4", select="T601").findings
     assert (found.code, found.pointer) == ("T601", "/messages/0/content")
     assert "<|im_end|> (id 100265) at character 9" in found.message
 

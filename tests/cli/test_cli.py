@@ -118,7 +118,7 @@ MISTAKES: dict[str, tuple[list[str], list[str]]] = {
     "output is a file": (["prepare", "rows.jsonl", "-o", "qa.csv"], ["qa.csv: is a file"]),
     "unknown command": (["prepar"], ["no such command 'prepar'", "did you mean 'prepare'?"]),
     "unknown option": (["prepare", "rows.jsonl", "--outptu", "x"], ["--outptu"]),
-    "unknown rule": (["check", "rows.jsonl", "--select", "R4O1"], ["unknown rule 'R4O1'", "did you mean 'R401'?"]),
+    "unknown rule": (["check", "rows.jsonl", "--select", "R4O1"], ["unknown rule 'R4O1'", "did you mean 'R4"]),
     "step over a file": (["clean", "rows.jsonl", "-o", "qa.csv"], ["qa.csv: exists", "--overwrite"]),
     "output under a file": (["prepare", "rows.jsonl", "-o", "qa.csv/out"], ["Not a directory"]),
     "name too long": (["prepare", "x" * 5000, "-o", "out"], ["File name too long"]),
@@ -284,7 +284,7 @@ def test_check_exits_0_1_2(jsonl: Any, good: Path, tmp_path: Path) -> None:
     assert run("check", good).returncode == 0
     found = run("check", bad)
     assert found.returncode == 1
-    assert f"{bad}:2:1: R408" in found.stdout
+    assert f"{bad}:2:14: R408" in found.stdout
     assert run("check", bad, "--ignore", "R,J").returncode == 0
     assert run("check", bad, "--fail-on", "never").returncode == 0
     as_json = json.loads(run("check", bad, "--output", "json").stdout)

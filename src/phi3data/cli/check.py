@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections import Counter
+from pathlib import Path
 
 import click
-
-from phi3data.errors import UsageError
 
 
 @click.command("check")
@@ -15,9 +14,22 @@ from phi3data.errors import UsageError
 @click.option("--select", default="", metavar="CODES", help="Only these codes or prefixes, comma-separated.")
 @click.option("--ignore", default="", metavar="CODES", help="Not these codes or prefixes, comma-separated.")
 @click.option("--model", metavar="NAME", help="Model that will read the rows.  [default: phi-3-mini-4k-instruct]")
+@click.option("--target", metavar="NAME", help="Where the data goes: foundry, azure-openai, openai, trl.")
 @click.option("--tokenizer", metavar="DIR|NAME", help="Tokenizer: exact lengths, its control tokens and chat template.")
 @click.option("--encoding", metavar="NAME", help="Encoding of the files, for example cp1252.")
-@click.option("--output", "output", default="text", metavar="FORMAT", help="text or json.", show_default=True)
+@click.option(
+    "--output",
+    "outputs",
+    multiple=True,
+    metavar="FORMAT[:FILE]",
+    help="text (default), json, jsonl, github, sarif or junit; repeatable, all but one with a file.",
+)
+@click.option(
+    "--max-per-rule",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Findings of a rule that text and github show.  [default: 20 in text]",
+)
 @click.option(
     "--fail-on",
     type=click.Choice(["error", "warning", "never"]),
@@ -30,17 +42,20 @@ def check_command(
     select: str,
     ignore: str,
     model: str | None,
+    target: str | None,
     tokenizer: str | None,
     encoding: str | None,
-    output: str,
+    outputs: tuple[str, ...],
+    max_per_rule: int | None,
     fail_on: str,
 ) -> int:
     """Lint chat rows in PATHS (- for stdin): exit 0 if clean, 1 if something is found, 2 if they cannot be read."""
-    from phi3data import family
+    from phi3data import family, targets
     from phi3data.lint import check
+    from phi3data.report.lint.outputs import parse, write
+    from phi3data.report.lint.results import Options, Results
 
-    if output not in {"text", "json"}:
-        raise UsageError(f"--output {output}: expected text or json")
+    wanted = parse(outputs, paths)
     result = check(
         list(paths),
         select=select,
@@ -48,26 +63,13 @@ def check_command(
         encoding=encoding,
         model=model or family.DEFAULT,
         tokenizer=tokenizer,
+        target=target or targets.DEFAULT,
     )
     for note in result.notes:
         click.echo(f"note: {note}", err=True)
-    if output == "json":
-        import msgspec
-
-        click.echo(msgspec.json.format(msgspec.json.encode(result.to_dict()), indent=2).decode())
-    else:
-        for item in result.findings:
-            place = f"{item.path}:{item.line}:{item.column or 1}"
-            click.echo(f"{place}: {click.style(item.code, bold=True)} {item.message} {item.pointer}".rstrip())
-        sys.stdout.flush()
-        counts = Counter((item.code, item.name) for item in result.findings)
-        for (code, name), number in sorted(counts.items()):
-            click.echo(f"{number:>8,}  {code}  {name}", err=True)
-        found = _plural(len(result.findings), "finding")
-        click.echo(f"{found} in {_plural(result.rows, 'row')} of {_plural(result.files, 'file')}", err=True)
+    found = Results(result.findings, result.rows, result.paths)
+    options = Options(max_per_rule=max_per_rule, raw_of=result.raw_of, root=Path.cwd())
+    colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+    write(wanted, found, options, stdout=sys.stdout.buffer, colour=colour)
     failing = {"error": {"error"}, "warning": {"error", "warning"}, "never": set[str]()}[fail_on]
     return int(any(item.severity in failing for item in result.findings))
-
-
-def _plural(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from phi3data.rules import content, line, schema, template, turns
+from phi3data.rules import content, foreign, line, privacy, schema, template, tools, turns
 from phi3data.rules.base import Rule
 
-RULES: dict[str, Rule] = {
-    rule.code: rule for family in (line, schema, turns, template, content) for rule in family.RULES
-}
+_FAMILIES = (line, schema, turns, template, tools, foreign, content, privacy)
+RULES: dict[str, Rule] = {rule.code: rule for family in _FAMILIES for rule in family.RULES}
 
 
 def title(code: str) -> str:

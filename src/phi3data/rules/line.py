@@ -35,8 +35,8 @@ RULES = (
         "error",
         "NaN or Infinity",
         "Not JSON: strict readers refuse the file.",
-        GOOD[:-1] + ',"score":NaN}',
-        GOOD[:-1] + ',"score":0.5}',
+        GOOD.replace('"Hello!"', '"Hello!","weight":NaN'),
+        GOOD.replace('"Hello!"', '"Hello!","weight":1'),
     ),
     Rule(
         "J208",
@@ -55,7 +55,7 @@ RULES = (
         "unescaped control character",
         "Not JSON: strict readers refuse the file.",
         GOOD.replace("Hi", "Hi\x01"),
-        GOOD.replace("Hi", "Hi\\u0001"),
+        GOOD.replace("Hi", "Hi\\n"),
     ),
     Rule("J211", "not-an-object", "error", "the row is no object", "A row is an object with messages.", "42", GOOD),
     Rule(

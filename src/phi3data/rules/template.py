@@ -40,7 +40,6 @@ RULES = (
         GOOD.replace("Hi", "<s>old</s> new"),
         GOOD.replace("Hi", "<del>old</del> new"),
     ),
-    Rule("T604", "already-rendered", "error", "a chat template inside a message", "Control tokens end up as text."),
     Rule(
         "T605",
         "template-error",
@@ -60,7 +59,6 @@ RULES = (
         GOOD,
     ),
     Rule("L701", "over-context", "error", "longer than the context", "The end, often the answer, is cut off."),
-    Rule("G901", "bad-tools", "error", "tools that are no list of functions", "The row cannot be rendered."),
     Rule(
         "G906",
         "tools-vanish",

@@ -79,7 +79,7 @@ RULES = (
         "all weights are 0",
         "No token of the row is trained on.",
         _row(_U, '{"role":"assistant","content":"Hello!","weight":0}'),
-        _row(_U, '{"role":"assistant","content":"Hello!","weight":0}', _U, _A),
+        _row(_U, '{"role":"assistant","content":"Hello!","weight":1}'),
     ),
 )
 

@@ -5,22 +5,42 @@ from __future__ import annotations
 import tomllib
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
 from phi3data.errors import UsageError, did_you_mean
+from phi3data.findings import Severity
 
 DEFAULT = "foundry"
 
 
-class TargetProfile(msgspec.Struct, frozen=True, kw_only=True):
-    """One destination. `label_key` is the key that rows may carry their label under, "" for messages only."""
+class TargetProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One destination.
+
+    `label_key` is the key that rows may carry their label under, "" for messages only. Rows are counted as they are in
+    one file; `size_limit` is in bytes, None where there is none. `severities` are the codes that this destination
+    takes more or less seriously than the catalogue does.
+    """
 
     name: str
     title: str
     label_key: str
     minimum_rows: int
     advised_rows: int
+    ample_rows: int
+    size_limit: int | None = None
+    bom: Literal["refused", "either", "wanted"]
+    keys: tuple[str, ...] = ()
+    extra_keys: Literal["refused", "dropped", "kept"]
+    partial_rows: Literal["dropped", "kept"]
+    reads_weight: bool
+    splits_in_order: bool
+    severities: dict[str, Severity] = {}
+
+    def severity(self, code: str, default: Severity) -> Severity:
+        """Return how serious a code is here, `default` where this destination says nothing of its own."""
+        return self.severities.get(code, default)
 
 
 @cache

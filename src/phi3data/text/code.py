@@ -1,0 +1,35 @@
+"""Whether a text is source code, or holds some: what is a defect in prose is often meant in code."""
+
+from __future__ import annotations
+
+import re
+
+_WORDS = (
+    "def|class|import|from|return|for|while|if|else|elif|try|except|with|async|await|public|private|protected|static|"
+    "void|int|float|double|char|string|bool|const|let|var|function|func|fn|using|namespace|package|print|printf|echo|"
+    "puts|export|module|struct|enum|interface|SELECT|INSERT|UPDATE|DELETE|CREATE|ALTER|DROP"
+)
+_LINE = re.compile(
+    rf"""^[ \t]*(?:
+        (?:{_WORDS})\b[^\n]*[:;{{}}()\[\]=*]          # a statement, not a sentence that begins with "for"
+      | \#include\b | <\?(?:php|xml|=) | <!DOCTYPE | </?[A-Za-z][\w-]*(?:\s[^<>\n]*)?> | //[ ] | /\* | \#!/
+      | [^\n]*(?:[;{{}}]|\)[ ]?:|=>|\\)[ \t]*$
+      | [\w.\[\]]+[ ]?[-+*/%]?=[ ]?[^=\n]+$           # an assignment
+      | \$\w+ | @[\w.]+(?:\(|$)
+      | [\w.]+\([^\n]*\)[;.]?$                        # a call
+    )""",
+    re.MULTILINE | re.VERBOSE,
+)
+_STRONG = re.compile(
+    r"```|`[^`\n]+`|\b(?:print|console\.log|println!?|printf|len|range|require|import)\s?\(|\w\([^()\n]*\)\s*[;{]|"
+    r"=>|==|!=|&&|\|\||::|</\w+>|/>|<\?php|\bfunction\s*\w*\(|\bdef \w+\(|\bclass \w+[:({]|\blambda \w+:"
+)
+
+
+def is_code(text: str) -> bool:
+    """Tell whether a text is code, or prose with code in it. Prose about code, without any, is none."""
+    if _STRONG.search(text):
+        return True
+    found = sum(1 for _ in _LINE.finditer(text))
+    # One line in five: a paragraph with one line that ends in a brace is prose, a function with comments is code.
+    return found >= 2 and 5 * found >= text.count("\n") + 1

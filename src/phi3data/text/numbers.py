@@ -1,0 +1,51 @@
+"""All numbers that stand for a person or lead to one. Looked for around long runs of digits only."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from phi3data.text import contact, identity
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from phi3data.text.spot import Spot
+
+# Seven digits and more with a space, full stop, hyphen or bracket between two: each number has so many, and most texts
+# none. What the skeleton takes for digits on end may have words between them.
+_RUN = re.compile(r"[0-9](?:(?:[ .-]?\(|\)[ .-]?|[ .-])?[0-9]){6,}")
+_DATE = re.compile(r"(?:19|20)\d\d-[01]\d-[0-3]\d(?:\D|$)(?!.*\d{5})")
+_SUM = frozenset("=*/<>$%×÷")
+_AROUND = 36  # characters before and after: a word that says what it is, the letters of an IBAN
+
+
+def find(text: str) -> Iterator[Spot]:
+    """Yield telephone, card, account and identity numbers and IP addresses, masked."""
+    start = stop = 0
+    for match in _RUN.finditer(text):
+        if _is_counted(text, match):
+            continue
+        if match.start() - _AROUND > stop:
+            yield from _between(text, start, stop)
+            start = match.start() - _AROUND
+        stop = match.end() + _AROUND
+    yield from _between(text, start, stop)
+
+
+def _is_counted(text: str, match: re.Match[str]) -> bool:
+    """Tell whether a run of digits is a date or part of a sum, as ``= 1000-200-300 =``: most are."""
+    before = text[max(0, match.start() - 2) : match.start()].strip()[-1:]
+    after = text[match.end() : match.end() + 2].strip()[:1]
+    return before in _SUM or after in _SUM or _DATE.match(match[0]) is not None
+
+
+def _between(text: str, start: int, stop: int) -> Iterator[Spot]:
+    """Yield what is between two places. Most long runs of digits are dates and sums, and too short for most numbers."""
+    if not stop:
+        return
+    start = max(0, start)
+    yield from contact.phones(text, start, stop)
+    if text.count(".", start, stop) >= 3:
+        yield from contact.addresses(text, start, stop)
+    yield from identity.find(text, start, stop)

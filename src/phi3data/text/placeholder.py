@@ -1,0 +1,72 @@
+"""Placeholders that nobody filled in: ``{{name}}``, ``{name}``, ``<INSERT DATE>``, ``[Your Name]``, lorem ipsum."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from phi3data.text.code import is_code
+from phi3data.text.spot import Spot
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# What single braces must hold to be a placeholder: braces hold sets, formulas, keys and fields of code far more often.
+_FIELDS = (
+    "(?:(?:your|user|first|last|full|customer|client|company|product|agent|bot|model|assistant|recipient|sender|city|"
+    "country|order|account|brand|team|project|event|author|organi[sz]ation|current|today)[_ ]?)?"
+    "(?:name|names|number|date|address|email|e-mail|company|city|country|title|topic|author|organi[sz]ation|question|"
+    "answer|instruction|input|output|context|response|persona|username|firstname|lastname|vorname|nachname|datum|ort)"
+)
+# By the character that it begins with, which is looked for first; and what must not stand before it.
+_KINDS = (
+    ("{{", re.compile(r"\{\{ ?[^\W\d][\w.\- ]{0,40} ?\}\}(?!\})"), re.compile(r"[{$\\\w]")),
+    ("{", re.compile(rf"\{{{_FIELDS}\}}(?![\w{{}}^_/])"), re.compile(r"[\w\\{}$^_/:]")),
+    (
+        "<",
+        re.compile(
+            r"<(?:insert|your|enter|add|fill|placeholder|INSERT|YOUR|ENTER|ADD|FILL"
+            r"|PLACEHOLDER)[ _-][^<>\n=/\"']{1,40}>"
+        ),
+        None,
+    ),
+    (
+        "[",
+        re.compile(
+            r"\[(?:(?:your|insert|enter|add|fill in|Your|Insert|Enter|Add|Fill in|YOUR|INSERT|ENTER) [^\[\]\n]{1,60}"
+            r"|(?:Recipient|Customer|Company|Client|Sender|Hiring Manager|Employer|Landlord|Friend|Manager|First|Last"
+            r"|Full|"
+            r"Business|Product|Event|Job|Phone|Email|Street|University|School|Team|Brand"
+            r"|Contact)(?:['’]s)? [A-Z][a-z]+"
+            r"(?: [A-Z][a-z]+)?|Name|Date|Address|Company|City|Ihr Name|Ihre [A-Z][a-z]+|Datum|Вашето име|Вашите "
+            r"[^\[\]\n]{1,30}|Име|[您你]的[^\[\]\n]{1,12}|姓名|日期|公司名称|お名前)\](?![(\w\[:])"
+        ),
+        None,
+    ),
+    ("Lorem", re.compile(r"Lorem ipsum dolor sit amet,"), None),
+)
+# Those who ask for a template, or for text to fill a page with, want them.
+_WANTED = re.compile(
+    r"\b(?:templates?|placeholders?|fill[- ]in|boilerplate|lorem|mustache|handlebars|jinja2?|liquid|vue|angular"
+    r"|svelte|"
+    r"django|helm|ansible|latex|blanks?|vorlagen?|platzhalter)\b|模板|範本|占位|テンプレ|雛形|шаблон|образец",
+    re.IGNORECASE,
+)
+_SPAN = re.compile(r"```.*?(?:```|\Z)|`[^`\n]*`", re.DOTALL)
+
+
+def find(text: str, said: str) -> Iterator[Spot]:
+    """Yield placeholders outside of code, unless `said`, the rest of the chat, asks for them or has them too."""
+    found = [
+        match
+        for begin, pattern, before in _KINDS
+        if begin in text
+        for match in pattern.finditer(text)
+        if match[0] not in said and not (before and before.match(text, match.start() - 1) and match.start())
+    ]
+    if not found or _WANTED.search(said) or is_code(_SPAN.sub("", text)) or is_code(said):
+        return
+    spans = [match.span() for match in _SPAN.finditer(text)]
+    for match in found:
+        if not any(start <= match.start() < end for start, end in spans):
+            yield Spot(match.start(), match.end(), "the placeholder")

@@ -40,8 +40,8 @@ def excerpt(text: str, column: int, end_column: int | None = None) -> tuple[str,
 class Excerpts:
     """Makes excerpts of findings; a line is read and decoded once for findings that follow one another.
 
-    What a rule of family P found (secrets, personal data) must not end in a log: it is blacked out, in the excerpts of
-    all findings of its line.
+    A text in which a rule of family P found something (secrets, personal data) must not end in a log: it is blacked
+    out, in the excerpts of all findings of its line.
     """
 
     def __init__(self, raw_of: RawOf | None, findings: Iterable[Located] = ()) -> None:
@@ -79,13 +79,9 @@ class Excerpts:
         return None if place is None or place.line != place.end_line else (place.column, place.end_column)
 
     def _black_out(self, found: Located) -> None:
-        if found.column is None:
-            start, end = self._by_pointer(found) or (1, None)
-        else:
-            start, end = found.column, found.end_column
-        length = len(self._text)
-        start, end = min(start - 1, length), length if end is None else min(end - 1, length)
-        self._text = f"{self._text[:start]}{'█' * (end - start)}{self._text[end:]}"
+        """Hide the whole text, since a finding tells the first secret of a text only; the line if it is not found."""
+        first, end = self._by_pointer(found) or (1, len(self._text) + 1)
+        self._text = f"{self._text[: first - 1]}{'█' * (end - first)}{self._text[end - 1 :]}"
 
 
 class Lines:

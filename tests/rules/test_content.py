@@ -111,6 +111,7 @@ SILENT = [
     ("Title?", "How to Clean a Machine That Has Not Been Cleaned in a Very Long Time by Anyone"),
     ("List?", "- one thing that is long enough to be looked at\n- another thing that is long enough to be looked at"),
     ("Letter?", "Thank you for the long and friendly letter. With all my best wishes and kind regards, Yours truly, Ada"),
+    ("Letter?", "We work for the betterment of all sentient beings. With respect and hope, Your ever faithful companion"),
     ("Poem?", "The sea is wide\nthe night is long\nand on the tide\nthere comes a song"),
     ("Code?", "```python\nprint(1)\n```"),
     ("Code?", "# First make the list. Then go over it.\nfor one in items:\n    total = total + one.weight\nreturn total"),

@@ -115,3 +115,7 @@ def test_a_mask_shows_a_quarter_at_most(piece: str) -> None:
     shown = masked(piece)
     assert shown.endswith(f"({len(piece)} characters)")
     assert len(shown.split("…")[0]) - 1 <= len(piece) // 4
+
+
+def test_a_rendered_template_says_it_all() -> None:
+    assert set(found("<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant")) == {"T604"}

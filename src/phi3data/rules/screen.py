@@ -11,10 +11,12 @@ from __future__ import annotations
 import re
 import unicodedata
 from bisect import bisect_right
+from functools import cached_property
 from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 from phi3data.findings import Finding, pointer
+from phi3data.text.lazy import Lazy
 from phi3data.text.repetition import LEAST, may_loop
 from phi3data.text.skeleton import START, dense, joined, skeleton
 from phi3data.text.spot import describe
@@ -87,6 +89,7 @@ class Screen:
 
     def __init__(self, kernels: Sequence[Kernel], pairs: Sequence[Pair] = ()) -> None:
         self.pair_bit = 1 << len(kernels)  # in a mask: the message and its answer are to be compared
+        self._everything = 2 * self.pair_bit - 1
         of_pairs = [mark for pair in pairs for mark in pair.marks]
         marks: dict[View, list[tuple[Mark, int]]] = {view: [] for view in get_args(View)}
         for mark in dict.fromkeys([mark for kernel in kernels for mark in kernel.marks] + of_pairs):
@@ -96,18 +99,22 @@ class Screen:
         # plain ones for that. The empty group at the end of an alternative says which one it was.
         self._bones = re.compile("|".join([_alternative(mark) for mark, _ in marks["bones"]]).encode() or rb"(?!)")
         self._bone_masks = (0, *(mask for _, mask in marks["bones"]))
-        self._wide = re.compile("|".join([_alternative(mark) for mark, _ in marks["wide"]]) or "(?!)")
+        self._wide = Lazy("|".join([_alternative(mark) for mark, _ in marks["wide"]]) or "(?!)")
         self._wide_masks = (0, *(mask for _, mask in marks["wide"]))
         self._runs, self._dense = (
             [(mark.piece.encode(), mask) for mark, mask in marks[view]] for view in ("run", "dense")
         )
         self._text, self._user = ([(mark.piece, mask) for mark, mask in marks[view]] for view in ("text", "user"))
-        self._bytes = [(re.compile(_alternative(mark).encode("latin-1")), mask) for mark, mask in marks["bytes"]]
+        self._bytes_marks = marks["bytes"]
         self._first = {mark.piece: mask for mark, mask in marks["first"]}
         self._last = [(re.compile(f"[{mark.piece}]"), mask) for mark, mask in marks["last"]]
         self._loop, self._hidden, self._nfc, self._letter = (
             sum(mask for _, mask in marks[view]) for view in ("loop", "hidden", "nfc", "letter")
         )
+
+    @cached_property
+    def _bytes(self) -> list[tuple[re.Pattern[bytes], int]]:
+        return [(re.compile(_alternative(mark).encode("latin-1")), mask) for mark, mask in self._bytes_marks]
 
     def suspects(self, texts: list[str], users: list[int]) -> tuple[dict[int, int], list[int]]:
         """Return the kernels, as bits, that must look at a text, by its number, and the texts that are not ASCII.
@@ -131,6 +138,8 @@ class Screen:
             whole = joined([texts[number] for number in users])
             if whole.count(START) == len(users):
                 _find(whole, START, self._user, users, found)
+            else:
+                _note(users, self._everything, found)
         # One emoji makes a string of four bytes a character of the whole: those that are not ASCII are joined apart.
         narrow = [number for number, text in enumerate(texts) if text.isascii()]
         if len(narrow) == len(texts):
@@ -145,7 +154,7 @@ class Screen:
         """Look up what every text may have; `numbers` are those of the joined texts."""
         bones = skeleton(whole)
         if bones.count(_START) != len(numbers):  # a text has this control character: all must be looked at
-            _note(numbers, 2 * self.pair_bit - 1, found)
+            _note(numbers, self._everything, found)
             return
         _match(bones, _START, self._bones, self._bone_masks, numbers, found)
         _find(bones, _START, self._runs, numbers, found)
@@ -159,7 +168,7 @@ class Screen:
         self._look_up(whole, numbers, found)
         if whole.count(START) != len(numbers):
             return
-        _match(whole, START, self._wide, self._wide_masks, numbers, found)
+        _match(whole, START, self._wide.pattern, self._wide_masks, numbers, found)
         data = whole.encode("utf-8", "surrogatepass")
         for pattern, mask in self._bytes:
             _match(data, _START, pattern, (0, mask), numbers, found)
@@ -230,9 +239,13 @@ class Checker:
 
     def __init__(self, kernels: Sequence[Kernel], pairs: Sequence[Pair] = ()) -> None:
         self.kernels = tuple(kernels)
-        self.screen = Screen(kernels, pairs)
         self._pairs = tuple(pairs)
         self._by_mask: dict[tuple[int, str], tuple[Kernel, ...]] = {}
+
+    @cached_property
+    def screen(self) -> Screen:
+        """The screen; made when it is first used, since its regular expression takes 5 ms to compile."""
+        return Screen(self.kernels, self._pairs)
 
     def check(self, conversation: Conversation) -> Iterator[Finding]:
         """Yield the findings of one conversation."""

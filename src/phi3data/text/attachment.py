@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from phi3data.text.code import is_code
+from phi3data.text.lazy import Lazy
 from phi3data.text.spot import Spot
 
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
 _PICTURE = "(?:image|picture|photo|photograph|screenshot)"
 _FILE = f"(?:{_PICTURE}s?|files?|documents?|pdf|spreadsheet|recording|invoice|receipt)"
-_POINTS = re.compile(
+_POINTS = Lazy(
     rf"\b(?:[Ss]ee|[Ff]ind|[Uu]se|[Rr]ead|[Rr]eview|[Oo]pen|[Ll]ook at|[Cc]heck|in|on) (?:the |my "
     rf"|your )?attached {_FILE}"
     rf"|\b[Aa]ttached (?:is|are|you(?:['’]ll| will)? find) (?:an? |the |my |some )?{_FILE}"
@@ -23,7 +24,7 @@ _POINTS = re.compile(
     rf"|\b(?:[Ww]hat(?:['’]s| is| are| do you see)|[Ww]ho is|[Dd]escribe|[Cc]aption|[Aa]naly[sz]e|[Ll]ook at|in|on)"
     rf"(?: \w+){{0,2}} this {_PICTURE}(?=[?.,!:;]|$| and\b| in\b)"
 )
-_POINTS_ELSEWHERE = re.compile(
+_POINTS_ELSEWHERE = Lazy(
     r"(?:[Ii]m|siehe|[Ss]iehe) (?:beigefügten?|angehängten?) (?:Bild|Foto|Datei|Dokument|Anhang)"
     r"|\b[Ss]iehe (?:das )?(?:Foto|Bild|Anhang|Screenshot)\b|\b[Ii]m Anhang (?:finden|sehen|ist|sind)"
     r"|\b[Aa]uf dem (?:beigefügten |angehängten )?(?:Foto|Bild|Screenshot) (?:sehen|sieht|ist|sind)"
@@ -34,9 +35,9 @@ _POINTS_ELSEWHERE = re.compile(
     r"|документ|изображ)"
     r"|[Нн]а снимката (?:се|има|е|долу|горе)"
 )
-_THERE = re.compile(r"https?://|!\[[^\]]*\]\(|<img\b|<\|?image|data:image/", re.IGNORECASE)
+_THERE = Lazy(r"https?://|!\[[^\]]*\]\(|<img\b|<\|?image|data:image/", re.IGNORECASE)
 # Those who have something written, or a program, speak of pictures that nobody sends.
-_MADE_UP = re.compile(
+_MADE_UP = Lazy(
     r"\b(?:imagine|pretend|story|poem|role-?play|write|compose|draft|function|program|script|code|app|website"
     r"|implement|e-?mail)\b",
     re.IGNORECASE,
@@ -62,7 +63,7 @@ WIDE = (
 )
 
 
-_ANY_WORD = re.compile("|".join(WORDS))
+_ANY_WORD = Lazy("|".join(WORDS))
 _BEFORE, _AFTER = 48, 56  # characters around such a word that a phrase may have
 
 

@@ -6,12 +6,13 @@ import re
 from typing import TYPE_CHECKING
 
 from phi3data.text.code import is_code
+from phi3data.text.lazy import Lazy
 from phi3data.text.spot import Spot
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_SELF = re.compile(
+_SELF = Lazy(
     r"\b(?:[Aa]s|I['’]m(?: just| only)?|I am(?: just| only)?|[Bb]eing) an? (?:AI|artificial intelligence|large)?"
     r"(?: ?(?:text-based|text|chat))? ?(?:language model|(?<=AI )(?:assistant|chatbot|model)(?! (?:aboard|on|in"
     r"|of|who|that|built|developed|trained|created|designed|made|named|called)\b)|(?<=AI),(?= I ))"
@@ -21,7 +22,7 @@ _SELF = re.compile(
     r"|(?:AI|人工知能|大規模)?言語モデルとして|AI(?:アシスタント)?として(?=[、,]|私)"
     r"|[Кк]ато (?:изкуствен интелект|(?:голям )?езиков модел|AI[ -](?:модел|асистент))"
 )
-_REFUSAL = re.compile(
+_REFUSAL = Lazy(
     r"(?:(?:I['’]m|I am)(?: very| really| so)? sorry,?(?: but| however)?,? (?:I"
     r"|as an)\b[^.\n]{0,30}?\b(?:can(?:no|['’])t|not able|unable|won['’]t|don['’]t have|do not have|as an)"
     r"|Sorry,?(?: but)? I (?:can(?:no|['’])t|am not able|am unable|won['’]t|don['’]t have)"
@@ -36,9 +37,7 @@ _REFUSAL = re.compile(
     r"|(?:Съжалявам|Извинявам се|Извинете), но (?:не мога|нямам възможност))"
 )
 # Who has an AI played, or asks for a text by one, gets no phrase of an assistant.
-_PLAYED = re.compile(
-    r"\brole-?play|\b[Ii]magine\b|\bpretend\b|\bact as\b|\bas an AI\b|\bsentient\b|扮演|想象", re.IGNORECASE
-)
+_PLAYED = Lazy(r"\brole-?play|\b[Ii]magine\b|\bpretend\b|\bact as\b|\bas an AI\b|\bsentient\b|扮演|想象", re.IGNORECASE)
 # Each finding has one of these in it.
 ITSELF = ("language model",)
 ITSELF_WIDE = (
@@ -72,7 +71,7 @@ STARTS = (
     "Съ",
     "Из",
 )  # of refusals
-_WORDS = re.compile("|".join(("AI", "KI", *ITSELF, *ITSELF_WIDE)))
+_WORDS = Lazy("|".join(("AI", "KI", *ITSELF, *ITSELF_WIDE)))
 _BEFORE, _AFTER = 48, 40  # characters around such a word that a phrase may have
 
 

@@ -7,20 +7,18 @@ Addresses and numbers that are kept free for examples are none: RFC 2606 and 676
 from __future__ import annotations
 
 import re
-from ipaddress import IPv4Address
 from typing import TYPE_CHECKING
 
+from phi3data.text.lazy import Lazy
 from phi3data.text.skeleton import has_digits
 from phi3data.text.spot import Spot, masked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_EMAIL = re.compile(
-    r"(?<![\w.+/:-])([A-Za-z0-9][\w.+-]{0,63})@((?:[A-Za-z0-9-]{1,63}\.)+[A-Za-z]{2,18})(?![\w@]|\.\w|\()"
-)
+_EMAIL = Lazy(r"(?<![\w.+/:-])([A-Za-z0-9][\w.+-]{0,63})@((?:[A-Za-z0-9-]{1,63}\.)+[A-Za-z]{2,18})(?![\w@]|\.\w|\()")
 # Names kept free, and those that stand for one: people write john@domain.com without knowing that it is somebody's.
-_EXAMPLE_DOMAIN = re.compile(
+_EXAMPLE_DOMAIN = Lazy(
     r"(?:.*\.)?(?:example|test|invalid|localhost|local|internal)|"
     r"(?:.*\.)?(?:example\d*|examples|sample|test|testing|domain|mydomain|yourdomain|(?:your|my)?(?:company|business|"
     r"organi[sz]ation|site|website|email|mail|school|university|store|shop|app|brand|server)(?:name)?"
@@ -30,7 +28,7 @@ _EXAMPLE_DOMAIN = re.compile(
     re.IGNORECASE,
 )
 # Names of nobody, and of functions rather than persons.
-_EXAMPLE_NAME = re.compile(
+_EXAMPLE_NAME = Lazy(
     r"(?:your|my|user|users?name|name|first|last|firstname|lastname|full|email|e-?mail|mail|address|someone|somebody|"
     r"john|jane|johnny|j|doe|smith|jdoe|johndoe|janedoe|johnsmith|janesmith|jsmith|alice|bob|foo|bar|test\w*"
     r"|example\w*|sample|"
@@ -41,23 +39,23 @@ _EXAMPLE_NAME = re.compile(
     r"you|me|him|her|git|xxx+|abc|[._+-]|\d)+",
     re.IGNORECASE,
 )
-_FREE_MAIL = re.compile(r"(?:gmail|googlemail|yahoo|hotmail|outlook|live|icloud|aol|gmx)\.", re.IGNORECASE)
+_FREE_MAIL = Lazy(r"(?:gmail|googlemail|yahoo|hotmail|outlook|live|icloud|aol|gmx)\.", re.IGNORECASE)
 
 _SEPARATED = r"(?:[ .-]?\(?\d{1,5}\)?){2,6}"
-_INTERNATIONAL = re.compile(rf"(?<![\w+.*/=-])(?<!\d )\+[1-9]\d{{0,2}}{_SEPARATED}(?![\w%*/=]|[-.]\d)")
+_INTERNATIONAL = Lazy(rf"(?<![\w+.*/=-])(?<!\d )\+[1-9]\d{{0,2}}{_SEPARATED}(?![\w%*/=]|[-.]\d)")
 _CUE = (
     r"(?:\b(?:[Tt]el(?:ephone|efon)?|[Pp]hone|[Cc]all(?: me| us)?(?: at| on)?|[Mm]obile|[Cc]ell(?:phone)?|[Ff]ax"
     r"|[Hh]andy|"
     r"[Rr]ufnummer|WhatsApp|[Tt]ext me at)\b|电话|電話|手机|手機|联系方式|тел\.?|[Тт]елефон|телефонен номер)"
 )
-_WITH_CUE = re.compile(
+_WITH_CUE = Lazy(
     rf"{_CUE}(?: (?:number|no\.?|nr\.?|is))*[^\w\n+(]{{0,4}}((?:\+?\d|\(\d)[\d .()/-]{{6,20}}\d)(?![\w%*=])"
 )
-_ANY_CUE = re.compile(
+_ANY_CUE = Lazy(
     r"[Tt]el[.: ]|elephon|elefon|[Pp]hone|[Cc]all(?: me| us)? (?:at|on|[\d+(])|obile|[Cc]ell|[Ff]ax|andy|ufnummer"
     r"|WhatsApp|ext me|电话|電話|手机|手機|联系|тел|Тел"
 )
-_FREE_NUMBERS = re.compile(
+_FREE_NUMBERS = Lazy(
     # North America's 555; the same number with a country code; Ofcom's ranges for drama.
     r"(?:1?\d{3}|1)?555\d{4}|1?(\d)\1{9}|1?\d{3}5550?1\d\d|44(?:1632960|7700900|2079460|1144960|1174960|1184960"
     r"|1214960|1314960|1414960|"
@@ -65,11 +63,11 @@ _FREE_NUMBERS = re.compile(
     r"|\d{0,4}(?:1234567|0123456|9876543|0000000)\d*"
 )
 
-_IPV4 = re.compile(
+_IPV4 = Lazy(
     r"(?<![\w.-])(?<![vV] )(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)\.){3}(?:25[0-5]|2[0-4]\d|1\d\d"
     r"|[1-9]?\d)(?![\w-]|\.\w|/\d)"
 )
-_VERSION = re.compile(r"\b(?:[Vv]ersion|[Rr]elease|[Ff]irmware|[Cc]hrome|[Ss]ection|[Bb]uild|版本)\W{0,3}$")
+_VERSION = Lazy(r"\b(?:[Vv]ersion|[Rr]elease|[Ff]irmware|[Cc]hrome|[Ss]ection|[Bb]uild|版本)\W{0,3}$")
 
 
 def emails(text: str) -> Iterator[Spot]:
@@ -115,6 +113,8 @@ def addresses(text: str, start: int, stop: int) -> Iterator[Spot]:
             text, max(0, match.start() - 16), match.start()
         ):
             continue
+        from ipaddress import IPv4Address
+
         address = IPv4Address(match[0])
         if (
             len(set(match[0].split("."))) == 4

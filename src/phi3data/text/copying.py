@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 
+from phi3data.text.lazy import Lazy
 from phi3data.text.spot import quoted
 
 _LEAST = 40  # characters: shorter ones are names and choices that the question ends with
-_WANTED = re.compile(
+_WANTED = Lazy(
     r"\b(?:repeat|echo|say back|copy|verbatim|correct|proofread|rewrite|grammar|fix|edit|format|sort|unchanged"
     r"|wiederhole|korrigier)|"
     r"重复|改正|纠正|修改|繰り返|повтори|поправи",

@@ -6,18 +6,19 @@ import re
 from typing import TYPE_CHECKING
 
 from phi3data.text.code import is_code
+from phi3data.text.lazy import Lazy
 from phi3data.text.spot import Spot
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 # A quotation in doubled quotes. Not empty strings ("" of code), not three quotes (docstrings).
-_DOUBLED = re.compile(r'""(?=[^\W_])[^"\n]{1,200}(?<=[\w.,!?…%)])""(?!["\w])')
+_DOUBLED = Lazy(r'""(?=[^\W_])[^"\n]{1,200}(?<=[\w.,!?…%)])""(?!["\w])')
 _NOT_BEFORE = frozenset('"=({[,:+\\')
 # Line ends as two characters, where a sentence ends or a line would begin; not "\nabla", not "C:\new".
-_LINE_END = re.compile(r"""\\n(?=[A-ZÄÖÜ0-9\-*•#\\ "“(]|[^\x00-\x7f]|$)""")
-_ENDS = re.compile(r""".?[.!?:,;)\]"”。！？：]$|\\[nr]$""")
-_SPOKEN_OF = re.compile(
+_LINE_END = Lazy(r"""\\n(?=[A-ZÄÖÜ0-9\-*•#\\ "“(]|[^\x00-\x7f]|$)""")
+_ENDS = Lazy(r""".?[.!?:,;)\]"”。！？：]$|\\[nr]$""")
+_SPOKEN_OF = Lazy(
     r"\bcsv\b|\bescap(?:ed|ing)\b|\bescape (?:char|seq)|\bquot(?:e|es|ation marks?|ing)\b|new ?lines?\b"
     r"|line ?(?:breaks?|feeds?)|\bregex|regular expression|"
     r"latex|backslash|\bjson\b|\bstring literal|转义|引号|换行|エスケープ|改行|zeilenumbr",

@@ -6,6 +6,7 @@ import re
 from datetime import date
 from typing import TYPE_CHECKING
 
+from phi3data.text.lazy import Lazy
 from phi3data.text.skeleton import has_digits
 from phi3data.text.spot import Spot, masked
 
@@ -14,15 +15,13 @@ if TYPE_CHECKING:
 
 # Not inside a longer number, a decimal, a name or an address of the web.
 _BEFORE, _AFTER = r"(?<![\w.,/#=%-])", r"(?![\w%]|[-.,/ ]?\d)"
-_CARD = re.compile(
-    rf"{_BEFORE}(?:\d{{13,19}}|\d{{4}}([ -])\d{{4}}\1\d{{4}}\1\d{{4}}|3\d{{3}}([ -])\d{{6}}\2\d{{5}}){_AFTER}"
-)
+_CARD = Lazy(rf"{_BEFORE}(?:\d{{13,19}}|\d{{4}}([ -])\d{{4}}\1\d{{4}}\1\d{{4}}|3\d{{3}}([ -])\d{{6}}\2\d{{5}}){_AFTER}")
 # First digits and lengths that card networks issue (ISO/IEC 7812).
-_NETWORKS = re.compile(
+_NETWORKS = Lazy(
     r"4\d{15}(?:\d{3})?|5[1-5]\d{14}|2(?:22[1-9]|2[3-9]\d|[3-6]\d\d|7[01]\d|720)\d{12}|3[47]\d{13}|"
     r"6(?:011|5\d\d|4[4-9]\d)\d{12}|35(?:2[89]|[3-8]\d)\d{12}|3(?:0[0-5]|[68]\d)\d{11}|62\d{14,17}"
 )
-_IBAN = re.compile(r"(?<!\w)[A-Z]{2}\d\d(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?(?!\w)")
+_IBAN = Lazy(r"(?<!\w)[A-Z]{2}\d\d(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?(?!\w)")
 # Lengths by country, from the IBAN registry of SWIFT.
 _IBAN_LENGTHS = {
     **dict.fromkeys(("NO",), 15),
@@ -43,10 +42,10 @@ _IBAN_LENGTHS = {
     **dict.fromkeys(("MT",), 31),
 }
 # Areas 000, 666 and 900-999 are never issued. Without its hyphens such a number is any number.
-_SSN = re.compile(rf"{_BEFORE}(?!000|666|9\d\d)\d{{3}}-(?!00)\d\d-(?!0000)\d{{4}}{_AFTER}")
+_SSN = Lazy(rf"{_BEFORE}(?!000|666|9\d\d)\d{{3}}-(?!00)\d\d-(?!0000)\d{{4}}{_AFTER}")
 # Numbers of examples and of cards in purses that were sold with one.
 _SSN_EXAMPLES = {"123-45-6789", "078-05-1120", "219-09-9999", "111-11-1111", "555-55-5555"}
-_CHINESE = re.compile(rf"{_BEFORE}[1-8]\d{{5}}(?:19|20)\d{{9}}[\dXx]{_AFTER}")
+_CHINESE = Lazy(rf"{_BEFORE}[1-8]\d{{5}}(?:19|20)\d{{9}}[\dXx]{_AFTER}")
 
 
 def find(text: str, start: int, stop: int) -> Iterator[Spot]:
@@ -153,15 +152,15 @@ def _is_date(year: int, month: int, day: int) -> bool:
 
 
 # Where check digits alone let one number in ten pass, a word must say what it is: pattern, check, beginnings of words.
-_CUED: dict[str, tuple[re.Pattern[str], Callable[[str], bool], tuple[str, ...]]] = {
-    "an EGN": (re.compile(r"(?:\bEGN\b|\bЕГН\b)[^\d\n]{0,20}(\d{10})(?!\d)"), egn, ("EGN", "ЕГН")),
+_CUED: dict[str, tuple[Lazy, Callable[[str], bool], tuple[str, ...]]] = {
+    "an EGN": (Lazy(r"(?:\bEGN\b|\bЕГН\b)[^\d\n]{0,20}(\d{10})(?!\d)"), egn, ("EGN", "ЕГН")),
     "a German tax number": (
-        re.compile(
+        Lazy(
             r"(?:\b[Ss]teuer-?(?:ID|Id|identifikationsnummer|[Ii]dentnummer)\b|\bIdNr\b|\bTIN\b)[^\d\n]{0,20}"
             r"(\d{2} ?\d{3} ?\d{3} ?\d{3})(?!\d)"
         ),
         german_tax_id,
         ("teuer", "IdNr", "TIN"),
     ),
-    "an NHS number": (re.compile(r"\bNHS\b[^\d\n]{0,20}(\d{3}[ -]?\d{3}[ -]?\d{4})(?!\d)"), nhs, ("NHS",)),
+    "an NHS number": (Lazy(r"\bNHS\b[^\d\n]{0,20}(\d{3}[ -]?\d{3}[ -]?\d{4})(?!\d)"), nhs, ("NHS",)),
 }

@@ -6,22 +6,24 @@ Texts whose language is not plain have none (None): short ones, code, texts of t
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import Final
 
 from phi3data.text.code import is_code
+from phi3data.text.lazy import Lazy
 
-_WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?")
+_WORD = Lazy(r"[^\W\d_]+(?:['’][^\W\d_]+)?")
 _SCRIPTS = (
-    ("kana", re.compile("[\u3040-\u30ff]")),
-    ("hangul", re.compile("[\uac00-\ud7a3]")),
-    ("han", re.compile("[\u4e00-\u9fff]")),
-    ("cyrillic", re.compile("[\u0400-\u04ff]")),
-    ("arabic", re.compile("[\u0600-\u06ff]")),
-    ("greek", re.compile("[\u0370-\u03ff]")),
-    ("hebrew", re.compile("[\u0590-\u05ff]")),
-    ("devanagari", re.compile("[\u0900-\u097f]")),
-    ("thai", re.compile("[\u0e00-\u0e7f]")),
-    ("latin", re.compile("[A-Za-z\u00c0-\u024f]")),
+    ("kana", Lazy("[\u3040-\u30ff]")),
+    ("hangul", Lazy("[\uac00-\ud7a3]")),
+    ("han", Lazy("[\u4e00-\u9fff]")),
+    ("cyrillic", Lazy("[\u0400-\u04ff]")),
+    ("arabic", Lazy("[\u0600-\u06ff]")),
+    ("greek", Lazy("[\u0370-\u03ff]")),
+    ("hebrew", Lazy("[\u0590-\u05ff]")),
+    ("devanagari", Lazy("[\u0900-\u097f]")),
+    ("thai", Lazy("[\u0e00-\u0e7f]")),
+    ("latin", Lazy("[A-Za-z\u00c0-\u024f]")),
 )
 # Words that make a fifth of any text of a language and are rare in the others.
 _FUNCTION_WORDS: Final = {
@@ -43,11 +45,17 @@ _FUNCTION_WORDS: Final = {
     "Russian": "и не на что в с как это по для вы он она но из у к же так вас был или если",
     "Ukrainian": "і не на що в з як це для ви та або є до від ми вас якщо",
 }
-_LANGUAGES_OF: Final = {
-    word: [name for name, words in _FUNCTION_WORDS.items() if word in words.split()]
-    for words in _FUNCTION_WORDS.values()
-    for word in words.split()
-}
+
+
+@cache
+def _languages_of() -> dict[str, list[str]]:
+    languages: dict[str, list[str]] = {}
+    for name, words in _FUNCTION_WORDS.items():
+        for word in words.split():
+            languages.setdefault(word, []).append(name)
+    return languages
+
+
 _OF_SCRIPT: Final = {
     "kana": "Japanese",
     "hangul": "Korean",
@@ -85,9 +93,10 @@ def _by_words(text: str) -> str | None:
     words = [word.lower() for word in _WORD.findall(text)]
     if len(words) < _LEAST_WORDS:
         return None
+    languages = _languages_of()
     votes: dict[str, float] = {}
     for word in words:
-        names = _LANGUAGES_OF.get(word, ())
+        names = languages.get(word, ())
         for name in names:
             votes[name] = votes.get(name, 0.0) + 1 / len(names)
     ranked = sorted(((share, name) for name, share in votes.items()), reverse=True)
@@ -97,7 +106,7 @@ def _by_words(text: str) -> str | None:
 
 
 # A question that names a language, or asks for a translation, may be answered in that language.
-_ASKS_FOR_LANGUAGE = re.compile(
+_ASKS_FOR_LANGUAGE = Lazy(
     r"translat|\blanguages?\b|\b(?:english|german|french|spanish|italian|portuguese|dutch|polish|bulgarian"
     r"|russian|ukrainian|chinese|"
     r"mandarin|japanese|korean|arabic|persian|greek|hebrew|hindi|thai|turkish|latin)\b|übersetz|sprache|englisch"

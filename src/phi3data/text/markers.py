@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from phi3data.text.lazy import Lazy
 from phi3data.text.spot import Spot
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 # Llama 2 and 3, ChatML (Qwen, Phi-4), Gemma, Mistral, GLM, DeepSeek, Zephyr, Cohere, Yi, Falcon, StarCoder, GPT-2.
-_FOREIGN = re.compile(
+_FOREIGN = Lazy(
     r"\[/?INST\]|<</?SYS>>|\[(?:AVAILABLE_TOOLS|/AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS|gMASK|SYSTEM_PROMPT)\]"
     r"|<(?:start_of_turn|end_of_turn|bos|eos|sop|eop|pad)>"
     r"|<\|(?:im_start|im_end|im_sep|eot_id|eom_id|begin_of_text|end_of_text|start_header_id|end_header_id"
@@ -24,19 +25,19 @@ _FOREIGN = re.compile(
 # Code has many tags and brackets; a look for these takes a tenth of what the patterns take.
 _HINTS = ("<|", "INST]", "SYS>>", "_of_turn>", "os>", "op>", "<pad>", "<｜", "TOOL", "gMASK", "_PROMPT")
 _IMAGE_HINTS = ("<|", "<image", "<Image", "<IMG")
-_TURN = re.compile(
+_TURN = Lazy(
     r"<\|(?P<phi>system|user|assistant)\|>|<\|im_start\|>\s?(?P<chatml>system|user|assistant)\b"
     r"|<\|start_header_id\|>(?P<llama3>system|user|assistant)<\|end_header_id\|>|<start_of_turn>(?P<gemma>user"
     r"|model)\b"
     r"|^### (?P<alpaca>Instruction|Input|Response):",
     re.MULTILINE,
 )
-_ALPACA = re.compile(r"Below is an instruction that describes a task")
-_IMAGE = re.compile(
+_ALPACA = Lazy(r"Below is an instruction that describes a task")
+_IMAGE = Lazy(
     r"<\|image(?:_\d{1,3}|_pad|_start|_end)?\|>|<image(?:_\d{1,3})?>(?![^<]{0,400}</image>)|<ImageHere>"
     r"|<\|(?:vision_start|vision_pad|video_pad|audio_\d{1,3}|audio)\|>|<IMG_CONTEXT>"
 )
-_PICTURE_CODE = re.compile(r"</image>|<svg\b|<\?xml|<rss\b|<image\s", re.IGNORECASE)
+_PICTURE_CODE = Lazy(r"</image>|<svg\b|<\?xml|<rss\b|<image\s", re.IGNORECASE)
 
 
 def foreign(text: str) -> Iterator[Spot]:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
-from phi3data.text import html
+from phi3data.text.lazy import Lazy
 from phi3data.text.spot import Spot
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_PIECE = re.compile(r"</?[A-Za-z][^<>]*>|&#?\w{1,31};")
+_PIECE = Lazy(r"</?[A-Za-z][^<>]*>|&#?\w{1,31};")
 
 
 def find(text: str, said: str) -> Iterator[Spot]:
     """Yield tags and entities, unless the chat speaks of markup or code: then they are meant."""
+    from phi3data.text import html
+
     if html.is_html(text) and not html.speaks_of_markup(text) and not html.speaks_of_markup(said):
         for match in _PIECE.finditer(text):
             yield Spot(match.start(), match.end(), "HTML")

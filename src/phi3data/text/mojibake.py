@@ -11,6 +11,7 @@ import re
 import unicodedata
 from typing import TYPE_CHECKING
 
+from phi3data.text.lazy import Lazy
 from phi3data.text.spot import Spot
 
 if TYPE_CHECKING:
@@ -41,13 +42,14 @@ def _sequences(table: dict[str, int]) -> str:
     return f"{two}{tail}|{three}{tail}{{2}}|{four}{tail}{{3}}"
 
 
-_WESTERN = re.compile(f"(?:{_sequences(_CP1252)})+")
+_WESTERN_ONE = Lazy(_sequences(_CP1252))
+_WESTERN = Lazy(f"(?:{_sequences(_CP1252)})+")
 # One Cyrillic letter after another read so is "РџСЂРё"; three in a row, since "Рі" alone begins "Рівне".
-_CYRILLIC = re.compile(f"(?:[РС]{_class(_CP1251, 0x80, 0xBF)}){{3,}}|в[Ђ„‚†]{_class(_CP1251, 0x80, 0xBF)}")
+_CYRILLIC = Lazy(f"(?:[РС]{_class(_CP1251, 0x80, 0xBF)}){{3,}}|в[Ђ„‚†]{_class(_CP1251, 0x80, 0xBF)}")
 # Characters that follow a capital letter in good text: closing quotes, dashes, marks of trade and of notes.
 _NATURAL = frozenset("‘’‚“”„‹›«»–—…\xa0™®©°²³¹ºª·•†‡")
 # Read as GBK, the commonest pieces of UTF-8 ("，", "。", "的", "’") begin with a character that hardly any text has.
-_GBK = re.compile(r"(?:锟斤拷)+|[锛銆鐨鈥][\u4e00-\u9fff€？?]?[\u4e00-\u9fff€？?]*")
+_GBK = Lazy(r"(?:锟斤拷)+|[锛銆鐨鈥][\u4e00-\u9fff€？?]?[\u4e00-\u9fff€？?]*")
 
 # The screen, in UTF-8: a lead and a tail that become one character; "РџС" and the like; "вЂ", "в„" …; the marks of GBK.
 BYTES = (
@@ -80,14 +82,17 @@ def _western(text: str) -> Iterator[Spot]:
 
 
 def _is_proof(piece: str, good: str) -> bool:
-    """Tell whether a piece does not occur in good text."""
-    if len(piece) >= 3 and len(good) == 1:
-        # Three or four letters became one: of punctuation and symbols, "â€™", one is enough.
-        return unicodedata.category(good)[0] in "PSC" or "\x80" <= min(piece[1:]) <= "\x9f"
-    pairs = zip(piece[::2], piece[1::2], strict=False)
-    return any(
-        second not in _NATURAL or (first in "ÂÃ" and second in "®©°²³¹ºª·") for first, second in pairs if first < "à"
-    ) or (len(good) >= 2 and all(unicodedata.category(letter)[0] == "L" for letter in good))
+    """Tell whether a piece does not occur in good text: by one of its sequences, or as two letters on end."""
+    parts = [part[0] for part in _WESTERN_ONE.finditer(piece)]
+    return any(_is_strange(part) for part in parts) or (len(parts) >= 2 and good.isalpha())
+
+
+def _is_strange(part: str) -> bool:
+    if len(part) == 2:
+        return part[1] not in _NATURAL or (part[0] in "ÂÃ" and part[1] in "®©°²³¹ºª·")
+    # Three or four letters became one: of punctuation and symbols, "â€™", one is enough.
+    good = _back(part, _CP1252) or "x"
+    return unicodedata.category(good)[0] in "PSC" or "\x80" <= min(part[1:]) <= "\x9f"
 
 
 def _back(piece: str, table: dict[str, int]) -> str | None:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from phi3data.text import contact, identity
+from phi3data.text.lazy import Lazy
 
 if TYPE_CHECKING:
+    import re
     from collections.abc import Iterator
 
     from phi3data.text.spot import Spot
 
 # Seven digits and more with a space, full stop, hyphen or bracket between two: each number has so many, and most texts
 # none. What the skeleton takes for digits on end may have words between them.
-_RUN = re.compile(r"[0-9](?:(?:[ .-]?\(|\)[ .-]?|[ .-])?[0-9]){6,}")
-_DATE = re.compile(r"(?:19|20)\d\d-[01]\d-[0-3]\d(?:\D|$)(?!.*\d{5})")
+_RUN = Lazy(r"[0-9](?:(?:[ .-]?\(|\)[ .-]?|[ .-])?[0-9]){6,}")
+_DATE = Lazy(r"(?:19|20)\d\d-[01]\d-[0-3]\d(?:\D|$)(?!.*\d{5})")
 _SUM = frozenset("=*/<>$%×÷")
 _AROUND = 36  # characters before and after: a word that says what it is, the letters of an IBAN
 

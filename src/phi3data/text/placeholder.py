@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from phi3data.text.code import is_code
+from phi3data.text.lazy import Lazy
 from phi3data.text.spot import Spot
 
 if TYPE_CHECKING:
@@ -20,11 +21,11 @@ _FIELDS = (
 )
 # By the character that it begins with, which is looked for first; and what must not stand before it.
 _KINDS = (
-    ("{{", re.compile(r"\{\{ ?[^\W\d][\w.\- ]{0,40} ?\}\}(?!\})"), re.compile(r"[{$\\\w]")),
-    ("{", re.compile(rf"\{{{_FIELDS}\}}(?![\w{{}}^_/])"), re.compile(r"[\w\\{}$^_/:]")),
+    ("{{", Lazy(r"\{\{ ?[^\W\d][\w.\- ]{0,40} ?\}\}(?!\})"), Lazy(r"[{$\\\w]")),
+    ("{", Lazy(rf"\{{{_FIELDS}\}}(?![\w{{}}^_/])"), Lazy(r"[\w\\{}$^_/:]")),
     (
         "<",
-        re.compile(
+        Lazy(
             r"<(?:insert|your|enter|add|fill|placeholder|INSERT|YOUR|ENTER|ADD|FILL"
             r"|PLACEHOLDER)[ _-][^<>\n=/\"']{1,40}>"
         ),
@@ -32,7 +33,7 @@ _KINDS = (
     ),
     (
         "[",
-        re.compile(
+        Lazy(
             r"\[(?:(?:your|insert|enter|add|fill in|Your|Insert|Enter|Add|Fill in|YOUR|INSERT|ENTER) [^\[\]\n]{1,60}"
             r"|(?:Recipient|Customer|Company|Client|Sender|Hiring Manager|Employer|Landlord|Friend|Manager|First|Last"
             r"|Full|"
@@ -43,16 +44,16 @@ _KINDS = (
         ),
         None,
     ),
-    ("Lorem", re.compile(r"Lorem ipsum dolor sit amet,"), None),
+    ("Lorem", Lazy(r"Lorem ipsum dolor sit amet,"), None),
 )
 # Those who ask for a template, or for text to fill a page with, want them.
-_WANTED = re.compile(
+_WANTED = Lazy(
     r"\b(?:templates?|placeholders?|fill[- ]in|boilerplate|lorem|mustache|handlebars|jinja2?|liquid|vue|angular"
     r"|svelte|"
     r"django|helm|ansible|latex|blanks?|vorlagen?|platzhalter)\b|模板|範本|占位|テンプレ|雛形|шаблон|образец",
     re.IGNORECASE,
 )
-_SPAN = re.compile(r"```.*?(?:```|\Z)|`[^`\n]*`", re.DOTALL)
+_SPAN = Lazy(r"```.*?(?:```|\Z)|`[^`\n]*`", re.DOTALL)
 
 
 def find(text: str, said: str) -> Iterator[Spot]:

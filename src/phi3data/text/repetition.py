@@ -11,6 +11,7 @@ import re
 from typing import TYPE_CHECKING
 
 from phi3data.text.code import is_code
+from phi3data.text.lazy import Lazy
 from phi3data.text.spot import Spot, quoted
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ _LEAST_LOOP = 150
 _TIMES = 4  # a refrain stands three times in a row at most
 _TIMES_SHORT = 12  # of parts under 12 characters
 
-_WANTED = re.compile(r"\brepeat|\btimes\b|\bloops?\b|over and over|wiederhol|重复|重複|繰り返|повтор", re.IGNORECASE)
+_WANTED = Lazy(r"\brepeat|\btimes\b|\bloops?\b|over and over|wiederhol|重复|重複|繰り返|повтор", re.IGNORECASE)
 
 
 def may_loop(text: str) -> bool:

@@ -6,12 +6,10 @@ placeholders such as ``sk-your-key-goes-here`` none, and the screen sees no more
 
 from __future__ import annotations
 
-import base64
-import binascii
-import json
 import re
 from typing import TYPE_CHECKING
 
+from phi3data.text.lazy import Lazy
 from phi3data.text.skeleton import is_dense
 from phi3data.text.spot import Spot, masked
 
@@ -34,7 +32,7 @@ _SHAPES = {
 }
 _LEAST = 20  # characters of the shortest of them, and of the word around it
 _BEFORE = 48  # characters before a word that may say what is assigned
-_ANY = re.compile("|".join(f"(?P<shape{number}>{shape})" for number, shape in enumerate(_SHAPES.values())))
+_ANY = Lazy("|".join(f"(?P<shape{number}>{shape})" for number, shape in enumerate(_SHAPES.values())))
 # One of these is in each; a look for them takes a hundredth of what the shapes take.
 _HINTS = (
     *(
@@ -54,22 +52,22 @@ _HINTS = (
     ),
     *("sk-", "hf_", "npm_", "SG.", "sig=", "ey=", "eyJ"),
 )
-_ASSIGNED = re.compile(
+_ASSIGNED = Lazy(
     r"(?i:(?:api|secret|access|auth|private)_?(?:key|token)|client_?secret|password|passwd)"
     r"""["']?\s{0,3}[:=]\s{0,3}["']([A-Za-z0-9+/_-]{24,}={0,2})["']"""
 )
-_QUOTED = re.compile("[\"'][A-Za-z0-9+/_-]{24}")
+_QUOTED = Lazy("[\"'][A-Za-z0-9+/_-]{24}")
 _NAMES = list(_SHAPES)
-_JWT = re.compile(r"(?<![\w-])eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{16,}")
-_URL_PASSWORD = re.compile(r"://[^\s/:@'\"<>{}\[\]]{1,60}:([^\s/@:'\"<>]{3,80})@(?=[\w\[])")
-_NO_PASSWORD = re.compile(
+_JWT = Lazy(r"(?<![\w-])eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{16,}")
+_URL_PASSWORD = Lazy(r"://[^\s/:@'\"<>{}\[\]]{1,60}:([^\s/@:'\"<>]{3,80})@(?=[\w\[])")
+_NO_PASSWORD = Lazy(
     r"(?:your|my|the|user|db|mysql|postgres|root|admin|secret|some)?[_-]?(?:password|passwd|pass|pwd|pw|secret"
     r"|token|port|api_?key|key)\d{0,3}"
     r"|\$.*|%.*|\{.*|\[.*|\*+|x+|\.+|<.*|user(?:name)?|guest|test\d*|admin|root|postgres|mysql|hunter2|s3cret"
     r"|p[a@]ssw[o0]rd\W?",
     re.IGNORECASE,
 )
-_PEM = re.compile(
+_PEM = Lazy(
     r"-----BEGIN ((?:[A-Z0-9]+ )*)PRIVATE KEY(?: BLOCK)?-----(?:\\n|\\r"
     r"|\s)*(?:[A-Za-z-]+: [^\n]*\s+)*[A-Za-z0-9+/=]{32,}"
 )
@@ -121,6 +119,10 @@ def private_keys(text: str) -> Iterator[Spot]:
 
 
 def _is_jwt(token: str) -> bool:
+    import base64
+    import binascii
+    import json
+
     header = token.split(".", maxsplit=1)[0]
     try:
         value = json.loads(base64.urlsafe_b64decode(header + "=" * (-len(header) % 4)))

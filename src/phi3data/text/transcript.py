@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from phi3data.text.code import is_code
+from phi3data.text.lazy import Lazy
 from phi3data.text.spot import Spot
 
 if TYPE_CHECKING:
@@ -13,11 +14,11 @@ if TYPE_CHECKING:
 
 ASKS = ("User", "Human", "Benutzer", "Nutzer", "用户", "用戶", "ユーザー", "Потребител")
 REPLIES = ("Assistant", "AI", "Bot", "ChatGPT", "GPT", "Assistent", "助手", "助理", "アシスタント", "Асистент")
-_LABEL = re.compile(rf"^(?:(?P<asks>{'|'.join(ASKS)})|{'|'.join(REPLIES)})[:：]", re.MULTILINE)
-_HEADING = re.compile(r"^#{1,4} (?:\d+\. )?Instruction:", re.MULTILINE)
+_LABEL = Lazy(rf"^(?:(?P<asks>{'|'.join(ASKS)})|{'|'.join(REPLIES)})[:：]", re.MULTILINE)
+_HEADING = Lazy(r"^#{1,4} (?:\d+\. )?Instruction:", re.MULTILINE)
 # Of texts that are not ASCII: a label of replies stands in each finding.
 WIDE = ("助手", "助理", "アシスタント", "Асистент", "nt：", "AI：", "Bot：", "GPT：")
-_WANTED = re.compile(
+_WANTED = Lazy(
     r"\b(?:dialog(?:ue)?s?|conversations?|transcripts?|scripts?|chats?|chatbots?|interviews?|screenplay|skit|scenes?|"
     r"exchange|gespräch|dialoge?|unterhaltung|prompts?|few-shot)\b|对话|對話|聊天|剧本|会話|対話|диалог|разговор",
     re.IGNORECASE,

@@ -6,16 +6,17 @@ import re
 from typing import TYPE_CHECKING
 
 from phi3data.text.code import is_code
+from phi3data.text.lazy import Lazy
 from phi3data.text.spot import Spot
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_FENCE = re.compile(r"^[ \t]*(?:[-*>] |\d+\. )?```", re.MULTILINE)
-_SENTENCE_END = re.compile(r"[.!?…:][\"'”’»)\]]*(?=\s)|[。！？]")
-_NOT_PROSE = re.compile(r"\s*(?:[#|>~=]|[ \t]+[\w -]{1,30}:\s|\$\$|\*\*[^*]+\*\*$|(?:[-*•–]|\d+[.)]|[A-Za-z][.)])\s)")
-_ITEM = re.compile(r"\s*(?:[-*•–]|\d+[.)]|[A-Za-z][.)])\s")
-_SIGN_OFF = re.compile(r"\b(?:Sincerely|Yours|Regards|[Rr]espect|Love|Cheers|Grüße|Grüßen|Поздрави)\b[^.!?]{0,60}$")
+_FENCE = Lazy(r"^[ \t]*(?:[-*>] |\d+\. )?```", re.MULTILINE)
+_SENTENCE_END = Lazy(r"[.!?…:][\"'”’»)\]]*(?=\s)|[。！？]")
+_NOT_PROSE = Lazy(r"\s*(?:[#|>~=]|[ \t]+[\w -]{1,30}:\s|\$\$|\*\*[^*]+\*\*$|(?:[-*•–]|\d+[.)]|[A-Za-z][.)])\s)")
+_ITEM = Lazy(r"\s*(?:[-*•–]|\d+[.)]|[A-Za-z][.)])\s")
+_SIGN_OFF = Lazy(r"\b(?:Sincerely|Yours|Regards|[Rr]espect|Love|Cheers|Grüße|Grüßen|Поздрави)\b[^.!?]{0,60}$")
 _LEAST = 60  # characters of the last line of a text in an alphabet, before its end can be judged
 _LEAST_ITEM = 30  # of the item of a list
 _LEAST_WIDE = 40  # of Chinese or Japanese

@@ -7,14 +7,15 @@ import unicodedata
 from typing import TYPE_CHECKING
 
 from phi3data.text import mojibake, repair
+from phi3data.text.lazy import Lazy
 from phi3data.text.spot import Spot, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 # C0 and C1 controls, but for tab and line ends (CR is F106's, U+0085 alone is a line end).
-_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f]")
-_ESCAPE_CODE = re.compile("\x1b\\[[0-9;]*[A-Za-z]")
+_CONTROL = Lazy("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f]")
+_ESCAPE_CODE = Lazy("\x1b\\[[0-9;]*[A-Za-z]")
 # The screen, in UTF-8: what is invisible and yet printable for Python: the joiner U+034F, Hangul and Khmer fillers, two
 # variation selectors on end.
 BYTES = (
@@ -25,7 +26,7 @@ BYTES = (
     ("\xf3\xa0", ""),
 )
 # Thai, Lao, Tibetan, Myanmar and Khmer are written without spaces: a zero-width space marks their words.
-_WITHOUT_SPACES = re.compile("[\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff\u19e0-\u19ff]")
+_WITHOUT_SPACES = Lazy("[\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff\u19e0-\u19ff]")
 
 
 def controls(text: str) -> Iterator[Spot]:

@@ -32,7 +32,7 @@ format: $(VENV)/all-$(STAMP)
 
 # Ratios against peers, printed; needs the shared data folder beside the project.
 bench: $(VENV)/all-$(STAMP)
-	for script in estimate prepare; do $(BIN)/python -m bench.$$script || exit 1; done
+	for script in estimate tokens rules decode prepare; do $(BIN)/python -m bench.$$script || exit 1; done
 
 sample-data: $(VENV)/data-$(STAMP)
 	$(BIN)/python scripts/make_sample_data.py

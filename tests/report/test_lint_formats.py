@@ -24,7 +24,7 @@ from phi3data.report.lint.results import Options, Results, Skipped, project_root
 from phi3data.rules import RULES
 from phi3data.version import VERSION
 
-ROOT = Path("/work/project")
+ROOT = Path("/srv/project")
 NASTY = "a\x00\x1b[31m\n\r\t%,:&<>\"']]>\ufffe\ud800\u202e👋::error::"
 
 
@@ -36,7 +36,7 @@ def written(name: str, findings: list[Located], rows: int = 10, skipped: tuple[S
 
 FINDINGS = [
     BASE,
-    located(code="C505", name="control-char", severity="warning", path="/work/project/b c/ü:1.jsonl", line=7),
+    located(code="C505", name="control-char", severity="warning", path="/srv/project/b c/ü:1.jsonl", line=7),
     located(code="C516", name="not-nfc", severity="info", column=None, end_column=None, pointer="", fix="safe"),
 ]
 
@@ -103,7 +103,7 @@ def test_github_writes_a_command_for_each_finding() -> None:
 
 
 def test_github_escapes_as_documented() -> None:
-    (line,) = written("github", [located(message="50%: a,b\r\nc", path="/work/project/100%,\n.jsonl")]).splitlines()
+    (line,) = written("github", [located(message="50%: a,b\r\nc", path="/srv/project/100%,\n.jsonl")]).splitlines()
     assert line == (
         "::error file=100%25%2C%0A.jsonl,line=2,col=6,endColumn=9,title=R405 consecutive-role::"
         "50%25: a,b%0D%0Ac /messages/1/role"
@@ -254,7 +254,7 @@ def test_junit_has_a_case_for_each_file_and_rule() -> None:
     suites = ET.fromstring(text)
     assert suites.attrib == {"name": "phi3data check", "tests": "4", "failures": "2", "errors": "0"}
     by_name = {suite.get("name"): suite for suite in suites}
-    assert list(by_name) == ["a.jsonl", "clean.jsonl", "/work/project/b c/ü:1.jsonl"]
+    assert list(by_name) == ["a.jsonl", "clean.jsonl", "/srv/project/b c/ü:1.jsonl"]
     for suite in suites:
         assert suite.get("tests") == str(len(suite.findall("testcase")))
         assert suite.get("failures") == str(len(suite.findall("testcase/failure")))

@@ -35,7 +35,7 @@ class _Command(click.Command):
     click.option("--record", "by_record", is_flag=True, help="LINE is the number of a row, in a JSON array too."),
     click.option("--model", metavar="NAME", help="Model to train, for example phi-3-mini."),
     click.option("--tokenizer", metavar="DIR|NAME", help=options.TOKENIZER),
-    click.option("--online", is_flag=True, help="Allow downloads from the Hugging Face hub."),
+    options.ONLINE,
     click.option(
         "--loss-on",
         type=click.Choice(["assistant", "last", "all"]),

@@ -55,11 +55,11 @@ READING = (
     click.option("--label-column", metavar="NAME", help="Column with the label."),
     click.option("--encoding", metavar="NAME", help="Encoding of the files, for example cp1252."),
 )
-RUNNING = (
-    click.option("-j", "--jobs", type=click.IntRange(1), metavar="N", help="Worker processes; one per CPU otherwise."),
-    click.option("--overwrite", is_flag=True, help="Replace outputs that exist."),
-    click.option("--online", is_flag=True, help="Allow downloads from the Hugging Face hub."),
+JOBS = click.option(
+    "-j", "--jobs", type=click.IntRange(1), metavar="N", help="Worker processes; one per CPU otherwise."
 )
+ONLINE = click.option("--online", is_flag=True, help="Allow downloads from the Hugging Face hub.")
+RUNNING = (JOBS, click.option("--overwrite", is_flag=True, help="Replace outputs that exist."), ONLINE)
 
 
 def add(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:

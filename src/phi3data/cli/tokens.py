@@ -50,8 +50,8 @@ _ABOVE = click.FloatRange(min=0, min_open=True)
     click.option("--tokens-per-second", type=_ABOVE, metavar="R", help="How fast a machine trains, for the hours."),
     click.option("--per-hour", type=_AMOUNT, metavar="P", help="Price of an hour of that machine."),
     click.option("--json", "as_json", is_flag=True, help="Print one JSON object with everything."),
-    click.option("-j", "--jobs", type=click.IntRange(1), metavar="N", help="Worker processes; one per CPU otherwise."),
-    click.option("--online", is_flag=True, help="Allow downloads from the Hugging Face hub."),
+    options.JOBS,
+    options.ONLINE,
 )
 def tokens_command(
     data: tuple[str, ...],

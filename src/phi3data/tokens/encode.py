@@ -111,9 +111,8 @@ class Encoder:
             if found is not None:
                 raise ControlTokenError(found)
         chosen = supervised_turns(conversation, loss_on)
-        walk = _Walk(self.vocabulary, rendered, [index in chosen for index in rendered.messages], self._prompt)
-        walk.keep = control_text == "keep"
-        walk.run()
+        on = [index in chosen for index in rendered.messages]
+        walk = _Walk(self.vocabulary, rendered, on, self._prompt, keep=control_text == "keep")
         return walk.encoded(spans=spans)
 
     def control_text(self, conversation: Conversation) -> Iterator[Finding]:
@@ -174,8 +173,10 @@ class _Token(msgspec.Struct):
 class _Walk:
     """Goes over the frame of a rendered conversation: control tokens and the texts between them, then ids."""
 
-    def __init__(self, vocabulary: Vocabulary, rendered: Rendered, chosen: list[bool], prompt: str) -> None:
-        self.keep = False  # control tokens in contents cut the text too
+    def __init__(
+        self, vocabulary: Vocabulary, rendered: Rendered, chosen: list[bool], prompt: str, *, keep: bool
+    ) -> None:
+        self._keep = keep  # control tokens in contents cut the text too
         self._vocabulary, self._rendered, self._chosen = vocabulary, rendered, chosen
         self._items: list[_Text | _Token] = []
         self._prompt = prompt
@@ -185,8 +186,9 @@ class _Walk:
             self._literal_at.append(at)
             self._content_at.append(at + len(literal))
             at += len(literal) + len(content)
+        self._cut()
 
-    def run(self) -> None:
+    def _cut(self) -> None:
         within = within_messages(self._rendered.messages)
         for item in self._vocabulary.controls.frame(self._rendered.literals, self._prompt, within).items:
             if isinstance(item, Mark):
@@ -217,7 +219,7 @@ class _Walk:
             last.at = at
 
     def _content(self, content: str, at: int, *, supervised: bool) -> None:
-        for piece in self._vocabulary.controls.cut(content) if self.keep else (content,):
+        for piece in self._vocabulary.controls.cut(content) if self._keep else (content,):
             if isinstance(piece, str):
                 self._piece(piece, at, supervised)
                 at += len(piece)

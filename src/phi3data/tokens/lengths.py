@@ -130,8 +130,10 @@ class Lengths:
     @lru_cache(4)
     def for_tokenizer(cls, ref: count.TokenizerRef, model: ModelProfile) -> Lengths:
         """Return the one that counts with this tokenizer, made once in a process: it takes a tenth of a second."""
-        template, controls = count.template_of(ref), count.controls_for(ref, model)
-        return cls(count.load(ref), template, controls, None if ref.estimated else encoder(ref, model))
+        if ref.estimated:
+            return cls(count.load(ref), count.template_of(ref), count.controls_for(ref, model))
+        one = encoder(ref, model)
+        return cls(count.load(ref), one.template, one.vocabulary.controls, one)
 
     def _length(
         self, conversation: Conversation, steps: tuple[_Step, ...], counts: Iterator[int], loss_on: LossOn

@@ -26,28 +26,35 @@ def _finalize(value: object) -> object:
     return plain(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
-@cache
-def _template() -> tuple[jinja2.Template, Markup]:
-    """Return the compiled template and the styles, read once."""
-    folder = Path(__file__).parent
-    environment = jinja2.Environment(
+def environment(folder: Path, *, keep_trailing_newline: bool = False) -> jinja2.Environment:
+    """Return what renders the pages in a folder: everything is escaped, and what cannot be seen is shown."""
+    made = jinja2.Environment(
         loader=jinja2.FileSystemLoader(folder),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         finalize=_finalize,
         trim_blocks=True,
         lstrip_blocks=True,
+        keep_trailing_newline=keep_trailing_newline,
     )
-    environment.filters |= {
+    made.filters["mark"] = lambda text: mark(text, changed=False)
+    return made
+
+
+@cache
+def _template() -> tuple[jinja2.Template, Markup]:
+    """Return the compiled template and the styles, read once."""
+    folder = Path(__file__).parent
+    made = environment(folder)
+    made.filters |= {
         "num": "{:,}".format,
         "size": view.size,
         "share": view.share,
         "percent": view.percent,
-        "mark": lambda text: mark(text, changed=False),
         "diff": mark_diff,
     }
     styles = (folder / "report.css").read_text(encoding="utf-8")
-    return environment.get_template("report.html.j2"), Markup(styles)  # noqa: S704 - our own file
+    return made.get_template("report.html.j2"), Markup(styles)  # noqa: S704 - our own file
 
 
 def render(profile: Profile) -> str:

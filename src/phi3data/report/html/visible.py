@@ -12,36 +12,22 @@ import unicodedata
 
 from markupsafe import Markup, escape
 
+from phi3data.text.visible import IDLE_JOINER, KEEP, UNSEEN, plain, same
+
 _SIGNS = {" ": "␠", "\n": "⏎", "\r": "␍", "\t": "⇥"}
 _NAMES = {" ": "space", "\n": "line end", "\r": "carriage return", "\t": "tab"}
 
 # A run of one sign that is longer than this is shown once, with its length.
 _LONGEST_RUN = 4
 
-# What must not be touched: the flags of England, Scotland and Wales, keycaps, and © or ® drawn as emoji.
-_KEEP = "\U0001f3f4[\U000e0020-\U000e007f]+|[0-9#*]\ufe0f\u20e3|[\u00a9\u00ae]\ufe0f"
-
-# Controls, format characters (those that reorder text among them), lone surrogates, non-characters, tag characters.
-_UNSEEN = (
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
-    "\ufffe\uffff\ud800-\udfff\U000e0000-\U000e007f]"
-)
-_LETTER = "[\u0300-\U0010ffff]"
-_IDLE_JOINER = f"(?<!{_LETTER})[\u200c\u200d\ufe0e\ufe0f]|[\u200c\u200d](?!{_LETTER})"
 _ODD_SPACE = "[\t\n\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]"
 _OUTER_SPACE = r"\A\x20+|\x20+\Z|\x20+(?=\n)|\x20{2,}"
 
-_SAME = re.compile(f"(?P<keep>{_KEEP})|(?P<one>{_UNSEEN}|{_IDLE_JOINER})(?P=one)*")
-_CHANGED = re.compile(f"(?P<keep>{_KEEP})|(?P<one>{_UNSEEN}|{_IDLE_JOINER}|{_ODD_SPACE})(?P=one)*|{_OUTER_SPACE}")
+_CHANGED = re.compile(f"(?P<keep>{KEEP})|(?P<one>{UNSEEN}|{IDLE_JOINER}|{_ODD_SPACE})(?P=one)*|{_OUTER_SPACE}")
 
 
 def _code(character: str) -> str:
     return f"U+{ord(character):04X}"
-
-
-def plain(text: str) -> str:
-    """Return `text` with every unseen character written as ⟨U+XXXX⟩. Blanks, tabs and line ends stay."""
-    return _SAME.sub(lambda hit: hit[0] if hit["keep"] else "".join(f"⟨{_code(c)}⟩" for c in hit[0]), text)
 
 
 def _tag(run: str) -> Markup:
@@ -68,7 +54,7 @@ def mark(text: str, *, changed: bool) -> Markup:
     """
     out = Markup()
     position = 0
-    for hit in (_CHANGED if changed else _SAME).finditer(text):
+    for hit in (_CHANGED if changed else same()).finditer(text):
         out += escape(text[position : hit.start()])
         out += hit[0] if hit["keep"] else _tags(hit[0])
         position = hit.end()
@@ -80,7 +66,7 @@ def mark_diff(diff: list[tuple[str, str]]) -> Markup:
 
     A message of nothing but blanks and unseen characters shows all of them, changed or not.
     """
-    blank = not _SAME.sub("", "".join(text for _, text in diff)).strip()
+    blank = not same().sub("", "".join(text for _, text in diff)).strip()
     out = Markup()
     for operation, text in diff:
         html = mark(text, changed=blank or operation != "=")
@@ -90,3 +76,6 @@ def mark_diff(diff: list[tuple[str, str]]) -> Markup:
             html = Markup("<ins>{}</ins>").format(html)
         out += html
     return out
+
+
+__all__ = ["mark", "mark_diff", "plain"]

@@ -7,7 +7,6 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import jinja2
 from markupsafe import Markup
 
 from phi3data import family
@@ -19,6 +18,8 @@ from phi3data.report.inspection.lines import STRUCK, signed
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    import jinja2
+
     from phi3data.inspection.view import Inspection, Token
 
 
@@ -28,26 +29,12 @@ def render(rows: Sequence[Inspection]) -> str:
     return template.render(rows=rows, styles=styles, title=", ".join(row.place for row in rows[:3]))
 
 
-def _finalize(value: object) -> object:
-    """Make unseen characters visible in every text that the template prints, paths and names included."""
-    return plain(value) if isinstance(value, str) and not isinstance(value, Markup) else value
-
-
 @cache
 def _template() -> tuple[jinja2.Template, Markup]:
     """Return the compiled template, and the styles of the report with those of this page after them."""
     folder = Path(__file__).parent
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(folder),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        finalize=_finalize,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters["mark"] = lambda text: mark(text, changed=False)
-    environment.globals |= {
+    made = report.environment(folder, keep_trailing_newline=True)
+    made.globals |= {
         "about": wording.about,
         "spelled": wording.spelled,
         "problem": wording.problem,
@@ -61,7 +48,7 @@ def _template() -> tuple[jinja2.Template, Markup]:
     styles = "".join(
         file.read_text(encoding="utf-8") for file in (Path(report.__file__).parent / "report.css", folder / "page.css")
     )
-    return environment.get_template("page.html.j2"), Markup(styles)  # noqa: S704 - our own files
+    return made.get_template("page.html.j2"), Markup(styles)  # noqa: S704 - our own files
 
 
 def _text(row: Inspection) -> Markup:

@@ -15,8 +15,8 @@ WITH_EXAMPLES = [code for code, rule in RULES.items() if rule.fires and rule.sil
 GOOD = {"messages": [{"role": "user", "content": "good"}, {"role": "assistant", "content": "row"}]}
 
 
-def codes(line: str, path: Path, model: str | None = None) -> set[str]:
-    path.write_text(f"{json.dumps(GOOD)}\n{line}\n{json.dumps(GOOD)}\n", "utf-8")
+def codes(line: str, path: Path, model: str | None = None, other: str = json.dumps(GOOD)) -> set[str]:
+    path.write_text(f"{other}\n{line}\n{other}\n", "utf-8")
     return {found.code for found in phi3data.check(path, model=model or family.DEFAULT).findings if found.line == 2}
 
 
@@ -25,8 +25,9 @@ def test_the_examples_of_a_rule_fire_and_stay_silent(code: str, tmp_path: Path) 
     rule = RULES[code]
     assert rule.fires is not None
     assert rule.silent is not None
-    assert code in codes(rule.fires, tmp_path / "fires.jsonl", rule.model)
-    assert codes(rule.silent, tmp_path / "silent.jsonl", rule.model) == set()
+    other = rule.silent if code.startswith("X") else json.dumps(GOOD)  # one file, one format
+    assert code in codes(rule.fires, tmp_path / "fires.jsonl", rule.model, other)
+    assert codes(rule.silent, tmp_path / "silent.jsonl", rule.model, other) == set()
 
 
 def test_enough_rules_have_examples() -> None:

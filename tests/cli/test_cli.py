@@ -137,7 +137,7 @@ MISTAKES: dict[str, tuple[list[str], list[str]]] = {
         ["prepare", "latin.csv", "-o", "out"],
         ["latin.csv: the header", "--encoding cp1252"],
     ),
-    "check of another format": (["check", "share.jsonl"], ["share.jsonl: the rows are sharegpt", "phi3data convert"]),
+    "check of a table": (["check", "qa.csv"], ["qa.csv: the rows are no chats", "phi3data convert"]),
     "encoding": (["prepare", "rows.jsonl", "-o", "out", "--encoding", "utf-9"], ["unknown encoding 'utf-9'"]),
 }
 

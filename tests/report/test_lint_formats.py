@@ -64,7 +64,7 @@ def test_json_is_the_object_of_the_contract(tmp_path: Path) -> None:
     assert len(document["findings"]) == 60, "json is not capped"
     assert list(document) == ["findings", "summary", "skipped"]
     assert " ".join(document["findings"][0]) == (
-        "code name severity message path line column end_column pointer fingerprint fix"
+        "code name severity message path line column end_column pointer fingerprint fix record"
     )
 
 

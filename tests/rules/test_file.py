@@ -23,14 +23,16 @@ def scan(data: bytes, size: int = 100) -> list[Placed]:
     """Look at a file in blocks of `size` lines, and at each of its lines, as lint does."""
     lines = data.split(b"\n")
     unfinished = lines.pop()
-    ended = [line + b"\n" for line in lines] + ([unfinished] if unfinished else [])
+    lines += [unfinished] if unfinished else []
     ends = file.LineEnds()
-    for at in range(0, len(ended), size):
-        ends.add(b"".join(ended[at : at + size]), at + 1)
-    beside = [(file.beside_rows(line.removesuffix(b"\n"), number), number) for number, line in enumerate(ended, 1)]
-    inside = [(file.separator(line), number) for number, line in enumerate(ended, 1)]
+    for at in range(0, len(lines), size):
+        part = file.LineEnds()
+        part.add(lines[at : at + size], at + 1, ended=at + size < len(lines) or not unfinished)
+        ends.merge(part)
+    beside = [(file.beside_rows(line, number), number) for number, line in enumerate(lines, 1)]
+    inside = [(file.separator(line), number) for number, line in enumerate(lines, 1)]
     found = [Placed(finding, number) for finding, number in beside + inside if finding]
-    return [*found, *ends.findings(len(ended))]
+    return [*found, *ends.findings()]
 
 
 def scanned(data: bytes, size: int = 100) -> list[tuple[str, int | None]]:

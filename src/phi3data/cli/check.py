@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import click
+
+from phi3data.cli.options import JOBS
 
 
 @click.command("check")
@@ -37,6 +40,7 @@ import click
     show_default=True,
     help="The least severity that makes the exit code 1.",
 )
+@JOBS
 def check_command(
     paths: tuple[str, ...],
     select: str,
@@ -48,28 +52,38 @@ def check_command(
     outputs: tuple[str, ...],
     max_per_rule: int | None,
     fail_on: str,
+    jobs: int | None,
 ) -> int:
     """Lint chat rows in PATHS (- for stdin): exit 0 if clean, 1 if something is found, 2 if they cannot be read."""
     from phi3data import family, targets
     from phi3data.lint import check
+    from phi3data.report.lint.excerpt import Lines
     from phi3data.report.lint.outputs import parse, write
-    from phi3data.report.lint.results import Options, Results
+    from phi3data.report.lint.results import Options, Results, project_root
 
     wanted = parse(outputs, paths)
-    result = check(
-        list(paths),
-        select=select,
-        ignore=ignore,
-        encoding=encoding,
-        model=model or family.DEFAULT,
-        tokenizer=tokenizer,
-        target=target or targets.DEFAULT,
-    )
-    for note in result.notes:
-        click.echo(f"note: {note}", err=True)
-    found = Results(result.findings, result.rows, result.paths)
-    options = Options(max_per_rule=max_per_rule, raw_of=result.raw_of, root=Path.cwd())
-    colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
-    write(wanted, found, options, stdout=sys.stdout.buffer, colour=colour)
+    with TemporaryDirectory(prefix="phi3data-") as work:  # until the excerpts are read
+        result = check(
+            list(paths),
+            select=select,
+            ignore=ignore,
+            encoding=encoding,
+            model=model or family.DEFAULT,
+            tokenizer=tokenizer,
+            target=target or targets.DEFAULT,
+            workers=jobs or 1,
+            work=Path(work),
+        )
+        for note in result.notes:
+            click.echo(f"note: {note}", err=True)
+        found = Results(result.findings, result.rows, result.paths)
+        options = Options(max_per_rule, Lines.of(result.sources), project_root(Path.cwd()))
+        write(wanted, found, options, stdout=sys.stdout.buffer, colour=_wants_colour())
+    if all(output.file is not None for output in wanted):
+        click.echo(found.headline(), err=True)
     failing = {"error": {"error"}, "warning": {"error", "warning"}, "never": set[str]()}[fail_on]
     return int(any(item.severity in failing for item in result.findings))
+
+
+def _wants_colour() -> bool:
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"

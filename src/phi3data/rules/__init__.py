@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
-from phi3data.rules import content, foreign, line, privacy, schema, template, tools, turns
+from phi3data.rules import (
+    balance,
+    content,
+    file,
+    foreign,
+    line,
+    preference,
+    privacy,
+    schema,
+    template,
+    tools,
+    turns,
+)
 from phi3data.rules.base import Rule
 
-_FAMILIES = (line, schema, turns, template, tools, foreign, content, privacy)
+_FAMILIES = (file, line, schema, turns, template, tools, foreign, content, balance, privacy, preference)
 RULES: dict[str, Rule] = {rule.code: rule for family in _FAMILIES for rule in family.RULES}
 
 

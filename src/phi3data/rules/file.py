@@ -1,6 +1,6 @@
 """F, J202 and J203: the bytes of a file, and lines that are no rows.
 
-`unreadable` looks at the path, `check_head` at how the file begins and how large it is, `LineEnds` at blocks of lines,
+`unreadable` looks at the path, `check_head` at how the file begins and how large it is, `LineEnds` at lines together,
 `beside_rows` and `separator` at a line. A search of two bytes in a block costs 1 ms a megabyte, a sixth of reading the
 rows, so there is none for clean rows: a line that is no row is one that the fast path did not take, and a separator can
 only be in a text that is not ASCII, which Python knows without looking. Bytes are UTF-8: a file in another encoding is
@@ -19,7 +19,7 @@ from phi3data.rules.placed import Placed
 from phi3data.text.jsonline import BOM, is_blank
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from phi3data.targets import TargetProfile
@@ -164,29 +164,47 @@ def _places(raw: bytes, mark: bytes) -> Iterator[int]:
 
 
 class LineEnds:
-    """How the lines of a file end (F106): add its blocks of whole lines, then ask for the findings."""
+    """How the lines of a file end (F106). Parts add up with `merge`, in the order of the file."""
 
     def __init__(self) -> None:
-        self._last = b"\n"
-        self._crlf = self._cr = 0
+        self._lines = self._crlf = self._cr = 0
+        self._ended = True
         self._first: int | None = None
 
-    def add(self, block: bytes, line: int) -> None:
-        """Take in whole lines, the first of which has the number `line`, from 1; the last may lack its end."""
-        self._last = block[-1:] or self._last
-        if b"\r" in block:
-            crlf = block.count(b"\r\n")
-            self._crlf += crlf
-            self._cr += block.count(b"\r") - crlf
-            if self._first is None:
-                self._first = line + block.count(b"\n", 0, block.find(b"\r"))
+    def add(self, lines: Sequence[bytes], line: int, *, ended: bool, returns: bool = True) -> None:
+        """Take in lines that were cut at line feeds, the first of which has the number `line`, from 1.
 
-    def findings(self, lines: int) -> Iterator[Placed]:
-        """Yield what a file of so many lines has."""
+        `ended` tells whether the last of them had a line feed, `returns` whether there is a carriage return at all.
+        """
+        if not lines:
+            return
+        self._lines += len(lines)
+        self._ended = ended
+        if not returns:
+            return
+        for number, raw in enumerate(lines, line):
+            if b"\r" in raw:
+                crlf = raw.endswith(b"\r") and (ended or number < line + len(lines) - 1)
+                self._crlf += crlf
+                self._cr += raw.count(b"\r") - crlf
+                self._first = self._first or number
+
+    def merge(self, later: LineEnds) -> None:
+        """Add what a later part of the file holds."""
+        if later._lines:
+            self._lines += later._lines
+            self._crlf += later._crlf
+            self._cr += later._cr
+            self._ended = later._ended
+            self._first = self._first or later._first
+
+    def findings(self) -> Iterator[Placed]:
+        """Yield what is wrong with the ends of the lines."""
         if self._crlf:
-            where = "every line ends" if self._crlf == lines else f"{self._crlf:,} of {lines:,} lines end"
+            every = self._crlf >= self._lines - (not self._ended)
+            where = "every line ends" if every else f"{self._crlf:,} of {self._lines:,} lines end"
             yield Placed(Finding("F106", f"{where} in CR LF, expected LF"), self._first)
         if self._cr:
             yield Placed(Finding("F106", f"{self._cr:,} lone CR: some readers end a line there"), self._first)
-        if self._last != b"\n":
-            yield Placed(Finding("F106", "the last line has no line end"), lines)
+        if not self._ended:
+            yield Placed(Finding("F106", "the last line has no line end"), self._lines)

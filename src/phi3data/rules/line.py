@@ -1,12 +1,10 @@
-"""F and J: the bytes of a file, and one line as JSON. Found by `text.jsonline` and the layouts while reading."""
+"""J: one line as JSON. Found by `text.jsonline` and the layouts while reading."""
 
 from __future__ import annotations
 
 from phi3data.rules.base import GOOD, Rule
 
 RULES = (
-    Rule("F102", "not-utf8", "error", "not UTF-8", "Readers stop, or replace the character by U+FFFD in silence."),
-    Rule("F106", "line-endings", "info", "line ends", "CR before LF is trained as a token of its own."),
     Rule(
         "J201",
         "invalid-json",

@@ -321,4 +321,7 @@ def _examine(conversation: Conversation, number: int, kernels: tuple[Kernel, ...
             spots.setdefault(kernel.code, []).append(spot)
     for code, places in spots.items():
         more = f", and {len(places) - 1} more" if len(places) > 1 else ""
-        yield Finding(code, describe(text, min(places)) + more, pointer("messages", number, "content"))
+        first = min(places)
+        at = pointer("messages", number, "content")
+        size = first.end - first.start
+        yield Finding(code, describe(text, first) + more, at, character=first.start + 1, length=size)

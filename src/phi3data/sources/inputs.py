@@ -38,18 +38,19 @@ class Input:
     records: Any = None  # a DataFrame, an Arrow table, a Dataset or an iterable of dicts
 
 
-def find(source: Any, *, online: bool = False, without: Path | None = None) -> list[Input]:
+def find(source: Any, *, online: bool = False, without: Path | None = None, empty: bool = False) -> list[Input]:
     """Return the inputs that `source` names, in the order given (the files of a directory or glob by name).
 
     `source` is a path, "-" for standard input, a directory, a glob, a hub name (only when `online`), a DataFrame, an
     Arrow table, a `datasets.Dataset`, an iterable of dicts, or a list of any of the path-like ones. `without` is a
-    folder that is left out where a directory holds it: the output's.
+    folder that is left out where a directory holds it: the output's. A file that is named and empty is refused unless
+    `empty`.
     Raises `InputError` for a path that does not exist or cannot be read, `UsageError` for a thing of another kind.
     """
     if isinstance(source, str | Path):
-        return _named(str(source), online=online, without=without)
+        return _named(str(source), online=online, without=without, empty=empty)
     if isinstance(source, list | tuple) and source and all(isinstance(item, str | Path) for item in source):
-        return [found for item in source for found in _named(str(item), online=online, without=without)]
+        return [found for item in source for found in _named(str(item), online=online, without=without, empty=empty)]
     if _is_table(source):
         return [Input(f"<{type(source).__name__}>", "memory", records=source)]
     if isinstance(source, Mapping) and source and all(_is_table(value) for value in source.values()):
@@ -67,7 +68,7 @@ def _is_table(thing: Any) -> bool:
     return hasattr(thing, "__arrow_c_stream__") or hasattr(thing, "to_dict") or hasattr(thing, "features")
 
 
-def _named(name: str, *, online: bool, without: Path | None) -> list[Input]:
+def _named(name: str, *, online: bool, without: Path | None, empty: bool) -> list[Input]:
     if name == "-":
         return [Input("<stdin>", "stdin", records=sys.stdin.buffer)]
     path = Path(name)
@@ -77,12 +78,12 @@ def _named(name: str, *, online: bool, without: Path | None) -> list[Input]:
         if path.is_fifo():
             return [Input(shown(name), "stdin", records=path.open("rb"))]
         if path.exists():
-            return [_file(path)]
+            return [_file(path, empty=empty)]
     except OSError as error:
         raise InputError(f"{shown(name)[:80]}: cannot be read: {error.strerror}") from None
     if glob.has_magic(name):
         matches = sorted(glob.iglob(name, recursive=True))  # noqa: PTH207 (Path.glob takes no absolute patterns)
-        found = [_file(Path(item)) for item in matches if _readable(Path(item))]
+        found = [_file(Path(item), empty=empty) for item in matches if _readable(Path(item))]
         if not found:
             raise InputError(f"{name}: no file matches")
         return found
@@ -139,13 +140,13 @@ def container_of(path: Path) -> tuple[str | None, str | None]:
     return (CONTAINERS.get(rest[-1]) if rest else None), compression
 
 
-def _file(path: Path) -> Input:
+def _file(path: Path, *, empty: bool = False) -> Input:
     try:
         with path.open("rb"):
             pass
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from None
-    if path.stat().st_size == 0:
+    if path.stat().st_size == 0 and not empty:
         raise InputError(f"{path}: the file is empty (F101)")
     container, compression = container_of(path)
     return Input(shown(str(path)), container or "text", path, compression)

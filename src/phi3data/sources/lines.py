@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, NamedTuple
 
 from phi3data.findings import Finding
 from phi3data.sources.source import BLANK, MAX_RECORD, Raw, Shard, Source, too_long
@@ -22,27 +22,54 @@ def shards(source: Source, size: int) -> Iterator[tuple[int, int, int, int]]:
         yield start, min(start + size, source.size), 0 if first else -1, 0 if first else -1
 
 
-def read(source: Source, shard: Shard) -> Iterator[Raw]:
-    """Yield the lines whose first byte lies in the shard, blank ones as `BLANK`."""
+class Block(NamedTuple):
+    """The lines that begin in a shard, without their ends.
+
+    A last line that is longer than `MAX_RECORD` is not among them: `too_long` is its length in bytes, else 0. `ended`
+    tells whether the last line has a line end, `returns` whether there may be a carriage return in them.
+    """
+
+    start: int
+    lines: list[bytes]
+    too_long: int
+    ended: bool
+    returns: bool
+
+    @property
+    def total(self) -> int:
+        """How many lines these are."""
+        return len(self.lines) + bool(self.too_long)
+
+
+def block(source: Source, shard: Shard) -> Block:
+    """Read the lines whose first byte lies in the shard."""
     with Path(source.path).open("rb") as file:
         start = _first_line(file, source, shard)
         if start is None:
-            return
+            return Block(shard.end, [], 0, ended=True, returns=False)
         file.seek(start)
-        block = file.read(shard.end - start)
-        line = 0
-        offset = start
-        lines = block.split(b"\n")
+        data = file.read(shard.end - start)
+        lines, returns = data.split(b"\n"), b"\r" in data
         tail = lines.pop()
-        for raw in lines:
-            yield Raw(offset, len(raw), line, line, _row(raw, last=False))
-            offset += len(raw) + 1
-            line += 1
         if not tail:
-            return
+            return Block(start, lines, 0, ended=True, returns=returns)
         rest, length, ended = _rest_of_line(file, len(tail))
-        value = too_long(length) if length > MAX_RECORD else _row(tail + rest, last=not ended)
-        yield Raw(offset, length, line, line, value)
+        if length > MAX_RECORD:
+            return Block(start, lines, length, ended=ended, returns=returns)
+        lines.append(tail + rest)
+        return Block(start, lines, 0, ended=ended, returns=returns or b"\r" in rest)
+
+
+def read(source: Source, shard: Shard) -> Iterator[Raw]:
+    """Yield the lines whose first byte lies in the shard, blank ones as `BLANK`."""
+    found = block(source, shard)
+    offset, last = found.start, -1 if found.ended or found.too_long else len(found.lines) - 1
+    for line, raw in enumerate(found.lines):
+        yield Raw(offset, len(raw), line, line, _row(raw, last=line == last))
+        offset += len(raw) + 1
+    if found.too_long:
+        line = len(found.lines)
+        yield Raw(offset, found.too_long, line, line, too_long(found.too_long))
 
 
 def _first_line(file: IO[bytes], source: Source, shard: Shard) -> int | None:
@@ -78,10 +105,13 @@ def _rest_of_line(file: IO[bytes], have: int) -> tuple[bytes, int, bool]:
 
 
 def _row(raw: bytes, *, last: bool) -> object:
+    return BLANK if jsonline.is_blank(raw) else decode(raw, last=last)
+
+
+def decode(raw: bytes, *, last: bool) -> object:
+    """Return the value of a line, or the finding that says why there is none; a byte-order mark before it is let be."""
     if len(raw) > MAX_RECORD:
         return too_long(len(raw))
-    if jsonline.is_blank(raw):
-        return BLANK
     value = jsonline.decode(raw, last=last)
     if isinstance(value, Finding) and raw.startswith(jsonline.BOM):
         return jsonline.decode(raw[len(jsonline.BOM) :], last=last)

@@ -43,7 +43,12 @@ def open_source(item: Input, index: int, config: SourceConfig, work: Path) -> So
     Copies are written under `work` where the input cannot be read in place, and reused if they are there already.
     Raises `InputError` for an input that cannot be used at all, `UsageError` for columns that are not there.
     """
-    path, notes = _readable_text(item, index, config, work)
+    path, notes = readable(item, index, config.encoding, work)
+    return _with_format(laid_out(item, index, path, notes), config)
+
+
+def laid_out(item: Input, index: int, path: Path, notes: list[str]) -> Source:
+    """Return the source that is in the text file `path`, with its layout but without a format. Raises `InputError`."""
     size = path.stat().st_size
     with path.open("rb") as file:
         head = file.read(_HEAD)
@@ -68,7 +73,7 @@ def open_source(item: Input, index: int, config: SourceConfig, work: Path) -> So
         tabular=item.container in BINARY or item.container in {"csv", "tsv"},
         notes=tuple(notes),
     )
-    return _with_format(_with_layout(source, head), config)
+    return _with_layout(source, head)
 
 
 def plan(sources: list[Source], size: int = SHARD) -> Iterator[Shard]:
@@ -98,7 +103,11 @@ def read_all(source: Source) -> Iterator[Raw]:
             yield raw
 
 
-def _readable_text(item: Input, index: int, config: SourceConfig, work: Path) -> tuple[Path, list[str]]:
+def readable(item: Input, index: int, encoding: str | None, work: Path) -> tuple[Path, list[str]]:
+    """Return a text file in UTF-8 with the rows of an input, and notes on what was done; copies go to `work`.
+
+    Raises `InputError` for a damaged archive or table and for an encoding that does not fit.
+    """
     copy = work / f"source-{index:04d}"
     notes: list[str] = []
     path = item.path
@@ -117,7 +126,7 @@ def _readable_text(item: Input, index: int, config: SourceConfig, work: Path) ->
             spool.write_records(binary, copy.with_suffix(".jsonl"))
         return copy.with_suffix(".jsonl"), notes
     assert path is not None
-    encoding = config.encoding or _utf16(path)
+    encoding = encoding or _utf16(path)
     if encoding:
         encoded, path = path, copy.with_suffix(".utf8")
         if not path.exists():

@@ -11,6 +11,8 @@ from phi3data.findings import Finding, pointer
 from phi3data.text.repair import is_empty
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from phi3data.chat import Conversation, Message
 
 Policy = Literal["drop", "remove", "fill", "keep", "refuse"]
@@ -51,12 +53,27 @@ class MissingConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     )
 
 
+_EVERY = MissingConfig()
+_SAYS_SOMETHING = max(map(len, _EVERY.null_like))  # characters: a longer text that begins with a letter is one
+
+
 class MissingResult(msgspec.Struct):
     """Codes of what was changed, and the finding that drops the row (`refused`: that stops the run)."""
 
     changed: list[str]
     dropped: Finding | None = None
     refused: bool = False
+
+
+def gaps(conversation: Conversation) -> Iterator[Finding]:
+    """Yield every message without text (C501) or with one that stands for nothing (C502)."""
+    for number, message in enumerate(conversation.messages):
+        text = message.content
+        if text is not None and len(text) > _SAYS_SOMETHING and text[0].isalnum():
+            continue
+        code = _missing(message, _EVERY)
+        if code is not None and not (code == "C501" and message.role == "tool"):
+            yield _gap(code, message, number)
 
 
 def missing(conversation: Conversation, config: MissingConfig) -> MissingResult:
@@ -71,9 +88,7 @@ def missing(conversation: Conversation, config: MissingConfig) -> MissingResult:
             continue
         policy = getattr(config, message.role)
         if policy in {"drop", "refuse"}:
-            shown = f"'{message.content}' as a whole" if code == "C502" else "no text"
-            text = f"the {message.role} message has {shown}"
-            result.dropped = Finding(code, text, pointer("messages", number, "content"))
+            result.dropped = _gap(code, message, number)
             result.refused = policy == "refuse"
             return result
         if policy == "remove":
@@ -89,6 +104,11 @@ def missing(conversation: Conversation, config: MissingConfig) -> MissingResult:
     if result.changed:
         conversation.messages = [message for message in conversation.messages if message.role]
     return result
+
+
+def _gap(code: str, message: Message, number: int) -> Finding:
+    shown = f"'{message.content}' as a whole" if code == "C502" else "no text"
+    return Finding(code, f"the {message.role} message has {shown}", pointer("messages", number, "content"))
 
 
 def _missing(message: Message, config: MissingConfig) -> str | None:

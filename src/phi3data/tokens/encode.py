@@ -150,6 +150,8 @@ def control_text(conversation: Conversation, controls: Controls) -> Iterator[Fin
                 "T602" if control.text in _SENTENCE_MARKS else "T601",
                 f"the text contains the control token {control.text} (id {control.id}) at character {start + 1}",
                 pointer("messages", index, "content"),
+                character=start + 1,
+                length=len(control.text),
             )
 
 

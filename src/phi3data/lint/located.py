@@ -1,0 +1,85 @@
+"""A finding with its place in a file."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from phi3data.findings import Finding, Severity
+from phi3data.rules import RULES
+
+if TYPE_CHECKING:
+    from phi3data.rules.placed import Placed
+    from phi3data.sources.places import Places
+    from phi3data.sources.source import Raw
+    from phi3data.targets import TargetProfile
+
+
+class Located(msgspec.Struct, frozen=True):
+    """A finding with its place.
+
+    Lines and columns are 1-based; columns count code points, and the end is exclusive. `record` is the number of the
+    row in its file, from 1; None for what concerns the whole file. `fix` says whether `phi3data fix` can mend it.
+    `fingerprint` is made of the code, the row and the pointer, so that it stays the same where the row moves.
+    """
+
+    code: str
+    name: str
+    severity: Severity
+    message: str
+    path: str
+    line: int
+    column: int | None
+    end_column: int | None
+    pointer: str
+    fingerprint: str
+    fix: str | None
+    record: int | None = None
+
+
+def in_row(
+    found: Finding, raw: Raw, line: bytes | None, path: str, places: Places, target: TargetProfile, fix: str | None
+) -> Located:
+    """Place a finding of a row; `line` are the row's bytes, where it stands in the file as it is."""
+    row = (line or b"").strip() if isinstance(raw.value, Finding) else msgspec.json.encode(raw.value, order="sorted")
+    place = places.of(raw, found.pointer, column=found.column, character=found.character, length=found.length)
+    rule = RULES[found.code]
+    return Located(
+        code=found.code,
+        name=rule.name,
+        severity=target.severity(found.code, rule.severity),
+        message=found.message,
+        path=path,
+        line=place.line,
+        column=place.column,
+        end_column=place.end_column,
+        pointer=found.pointer,
+        fingerprint=fingerprint(found, row),
+        fix=fix,
+        record=raw.record + 1,
+    )
+
+
+def in_file(placed: Placed, path: str, target: TargetProfile, fix: str | None) -> Located:
+    """Place a finding of a whole file or data set."""
+    found, rule = placed.finding, RULES[placed.finding.code]
+    return Located(
+        code=found.code,
+        name=rule.name,
+        severity=placed.severity or target.severity(found.code, rule.severity),
+        message=found.message,
+        path=path,
+        line=placed.line or 1,
+        column=found.column,
+        end_column=None if found.column is None else found.column + 1,
+        pointer=found.pointer,
+        fingerprint=fingerprint(found, b""),
+        fix=fix,
+    )
+
+
+def fingerprint(found: Finding, row: bytes) -> str:
+    """Return what identifies a finding wherever its row stands: code, row and pointer, as hexadecimal sha256."""
+    return sha256(b"\0".join((found.code.encode(), row, found.pointer.encode("utf-8", "surrogatepass")))).hexdigest()

@@ -1,0 +1,222 @@
+"""The rows of a part of a file against the rules: bytes → fast path → conversation, else every finding of the row.
+
+A line that the fast path takes is certainly clean JSON of the right shape; only what its conversation says is left to
+look at, some dozens at a time. Any other line is decoded again without haste, and all that is wrong with it is told.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from phi3data import targets
+from phi3data.findings import Finding
+from phi3data.lint.conversation import Plan, judge
+from phi3data.lint.dataset import FileFacts
+from phi3data.lint.located import Located, in_row
+from phi3data.rules import file, preference, references, schema, texts, tools
+from phi3data.rules.typed import FastPath, Plain
+from phi3data.sources import lines
+from phi3data.sources.formats import FORMATS, detection
+from phi3data.sources.open import as_row, read
+from phi3data.sources.places import Places
+from phi3data.sources.reader import Reader, SourceConfig
+from phi3data.sources.source import BLANK, Raw, Shard, Source, too_long
+
+if TYPE_CHECKING:
+    from phi3data.chat import Conversation
+
+
+class Job(msgspec.Struct, frozen=True):
+    """A part of a file to look at. `line` and `record` count what stands before it."""
+
+    source: Source
+    shard: Shard
+    line: int
+    record: int
+    plan: Plan
+
+
+class Linted(msgspec.Struct):
+    """What was found in a part of a file, row by row, and the facts about it."""
+
+    findings: list[Located]
+    facts: FileFacts
+    lines: int
+    records: int
+
+
+class _Row(Raw, gc=False):
+    """A row, its bytes where it is a line of the file, and what is wrong with it."""
+
+    raw: bytes | None = None
+    found: list[Finding] | None = None
+
+    def add(self, finding: Finding) -> None:
+        if self.found is None:
+            self.found = []
+        self.found.append(finding)
+
+
+def lint(job: Job) -> Linted:
+    """Look at a part of a file. A pure function of the job, so that it can run in any process."""
+    with Places(job.source) as places:
+        part = _Part(job, places)
+        if job.source.layout == "lines" and not job.source.tabular:
+            part.read_lines()
+        else:
+            part.read_records()
+        return part.close()
+
+
+class _Part:
+    def __init__(self, job: Job, places: Places) -> None:
+        self._job, self._places = job, places
+        self._target = targets.target(job.plan.target)
+        self._judge = judge(job.plan)
+        self._fast = FastPath(self._target)
+        self._reader = Reader(job.source, SourceConfig(format="chat"))
+        self._facts = FileFacts(self._target)
+        self._found: list[Located] = []
+        self._rows: list[_Row] = []
+        self._spoken: list[tuple[_Row, Conversation]] = []
+        self._line, self._record = job.line, job.record
+
+    def read_lines(self) -> None:
+        """Look at every line that begins in the shard."""
+        block = lines.block(self._job.source, self._job.shard)
+        ends = self._facts.line_ends = file.LineEnds()
+        ends.add(block.lines, self._line + 1, ended=block.ended, returns=block.returns)
+        offset, line = block.start, self._line
+        last = -1 if block.ended or block.too_long else len(block.lines) - 1
+        for number, raw in enumerate(block.lines):
+            row = _Row(offset, len(raw), line, line, None, raw)
+            conversation = self._fast(raw)
+            if conversation is None:
+                self._decode(row, raw, last=number == last)
+            else:
+                self._take(row, raw, conversation)
+            offset += len(raw) + 1
+            line += 1
+        if block.too_long:
+            self._look(_Row(offset, block.too_long, line, line, too_long(block.too_long)))
+            line += 1
+        self._line = self._record = line
+
+    def read_records(self) -> None:
+        """Look at every record that begins in the shard, of an array or a table."""
+        for raw in read(self._job.source, self._job.shard):
+            line, record = raw.line + self._job.line, raw.record + self._job.record
+            self._line, self._record = line + 1, record + 1
+            if raw.value is not BLANK:
+                self._look(_Row(raw.offset, raw.length, line, record, raw.value))
+
+    def close(self) -> Linted:
+        """Return what was found."""
+        self._flush()
+        self._facts.close()
+        return Linted(self._found, self._facts, self._line - self._job.line, self._record - self._job.record)
+
+    def _take(self, row: _Row, raw: bytes, conversation: Conversation) -> None:
+        """Take a row of the right shape."""
+        facts = self._facts
+        facts.rows += 1
+        self._rows.append(row)
+        if type(conversation) is Plain:
+            facts.add_plain(row.line + 1)
+        else:  # the columns beside the messages, as they stand in the line
+            row.value = msgspec.json.decode(raw)
+            facts.add_row(row.value, "chat", row.line + 1)
+            for found in references.check(row.value):
+                row.add(found)
+        for turn in conversation.messages:
+            text = turn.content
+            if text is not None and not text.isascii() and file.may_hold_separator(text):
+                separator = file.separator(raw)
+                if separator:
+                    row.add(separator)
+                break
+        self._say(row, conversation)
+
+    def _decode(self, row: _Row, raw: bytes, *, last: bool) -> None:
+        """Look at a line that may be anything."""
+        beside = file.beside_rows(raw, row.line + 1)
+        separator = file.separator(raw)
+        for found in (beside, separator):
+            if found:
+                row.add(found)
+        if beside and beside.code != "F104":
+            self._rows.append(row)
+            row.value = beside
+            return
+        row.value = lines.decode(raw, last=last)
+        self._look(row)
+
+    def _look(self, row: _Row) -> None:
+        """Look at a decoded row of any shape."""
+        facts, value = self._facts, row.value
+        facts.rows += 1
+        self._rows.append(row)
+        if isinstance(value, Finding):
+            row.add(value)
+            return
+        row_value = as_row(value)
+        if isinstance(row_value, Finding):
+            row.add(row_value)
+            return
+        pair = preference.is_pair(row_value)
+        name = "preference" if pair else None if row_value.get("messages") else recognise(row_value)
+        facts.add_row(row_value, name or "chat", row.line + 1)
+        shape = check_shape(row_value, self._target)
+        for found in shape:
+            if not facts.extra_keys.add(found, row.line + 1):
+                row.add(found)
+        if pair:
+            facts.pairs.add(row_value)
+            return
+        conversations = self._reader.conversations(row_value)
+        if not isinstance(conversations, Finding):
+            for conversation in conversations:
+                self._say(row, conversation)
+        elif not shape:  # what cannot be converted is never passed over in silence
+            row.add(conversations)
+
+    def _say(self, row: _Row, conversation: Conversation) -> None:
+        self._facts.add(conversation, row.line + 1)
+        self._spoken.append((row, conversation))
+        if len(self._spoken) >= texts.BATCH:
+            self._flush()
+
+    def _flush(self) -> None:
+        """Look at what the conversations say, and place what was found in the rows so far."""
+        spoken = self._spoken
+        sizes = [row.length for row, _ in spoken]
+        for number, found in self._judge.many([conversation for _, conversation in spoken], sizes):
+            spoken[number][0].add(found)
+        for row in self._rows:
+            if row.found:
+                self._place(row)
+        self._spoken, self._rows = [], []
+
+    def _place(self, row: _Row) -> None:
+        source, codes = self._job.source, self._job.plan.codes
+        if row.value is None and row.raw is not None:
+            row.value = msgspec.json.decode(row.raw)
+        for found in row.found or ():
+            if found.code in codes:
+                located = in_row(found, row, row.raw, source.name, self._places, self._target, None)
+                self._found.append(located)
+
+
+def check_shape(row: dict[str, Any], target: targets.TargetProfile) -> list[Finding]:
+    """Return what is wrong with the shape of a decoded row: as a preference pair if it is one, else as a chat."""
+    if preference.is_pair(row):
+        return list(preference.check(row))
+    return [*schema.check_row(row, target, recognise), *tools.check(row)]
+
+
+def recognise(row: dict[str, Any]) -> str | None:
+    """Return the raw format of a row that is no chat; plain text cannot be converted, so it is none."""
+    found = detection.first(row, FORMATS.values())
+    return None if found is None or found.name in {"chat", "plain-text"} else found.name

@@ -1,0 +1,106 @@
+"""Worker processes: tasks in any order, results as they come, no process left behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from phi3data.errors import WorkerError
+
+Submit = Callable[..., "Future[Any]"]
+Key = TypeVar("Key")
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+_KILLED = (
+    "a worker process was killed, perhaps for want of memory: finished work is kept; run the same command again, "
+    "with fewer workers (-j 1) if it happens again"
+)
+
+
+@contextmanager
+def pool(workers: int) -> Iterator[Submit]:
+    """Give a function that submits tasks to `workers` processes; with one worker tasks run here and now.
+
+    Processes are spawned, not forked: the libraries used here hold threads, which do not survive a fork.
+    """
+    if workers <= 1:
+        yield _now
+        return
+    from concurrent.futures import ProcessPoolExecutor  # these take 20 ms to import
+    from multiprocessing import get_context
+
+    executor = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_initialise)
+    try:
+        yield executor.submit
+    except BaseException:
+        executor.shutdown(wait=False, cancel_futures=True)
+        raise
+    executor.shutdown()
+
+
+def each(
+    submit: Submit, function: Callable[..., Any], tasks: list[tuple[Key, tuple[Any, ...]]]
+) -> Iterator[tuple[Key, Any]]:
+    """Run `function` over the arguments of each task; yield (key, result) as they come.
+
+    A few tasks wait in the queue, not all of them. Raises `WorkerError` when a process was killed.
+    """
+    waiting = iter(tasks)
+    queue = 1 if submit is _now else 2 * (os.cpu_count() or 1)
+    running: dict[Future[Any], Key] = {}
+    try:
+        while True:
+            while len(running) < queue and (task := next(waiting, None)) is not None:
+                running[submit(function, *task[1])] = task[0]
+            if not running:
+                return
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                yield running.pop(future), future.result()
+    except BrokenExecutor:
+        raise WorkerError(_KILLED) from None
+
+
+def in_order(submit: Submit, function: Callable[[Task], Result], tasks: Iterable[Task]) -> Iterator[Result]:
+    """Run `function` over the tasks and yield the results in the order of the tasks.
+
+    A few tasks are ahead of the one that is waited for, not all of them. Raises `WorkerError` when a process died.
+    """
+    ahead: deque[Future[Result]] = deque()
+    most = 1 if submit is _now else 2 * (os.cpu_count() or 1)
+    try:
+        for task in tasks:
+            ahead.append(submit(function, task))
+            if len(ahead) >= most:
+                yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()
+    except BrokenExecutor:
+        raise WorkerError(_KILLED) from None
+
+
+def _now(function: Callable[..., Any], *args: Any) -> Future[Any]:
+    future: Future[Any] = Future()
+    future.set_result(function(*args))
+    return future
+
+
+def _initialise() -> None:
+    """Leave interrupts to the parent, and end when it is gone, even if it was killed: an orphan would wait for ever."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    from multiprocessing import parent_process
+
+    parent = parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+
+
+def _end_with(parent: Any) -> None:
+    parent.join()
+    os._exit(1)

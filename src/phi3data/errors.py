@@ -11,7 +11,6 @@ Phi3kitError                 catch this to catch them all; its text is one sente
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -61,5 +60,7 @@ def did_you_mean(word: object, known: Iterable[str]) -> str:
     """Return ``"; did you mean 'x'?"`` for the nearest known word, or ``""`` when none is near."""
     names = [name for name in known if isinstance(name, str)]
     folded = {name.casefold(): name for name in names}
+    from difflib import get_close_matches
+
     near = get_close_matches(str(word).casefold(), folded, n=1, cutoff=0.6)
     return f"; did you mean '{folded[near[0]]}'?" if near else ""

@@ -7,8 +7,9 @@ import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
+from multiprocessing import get_context, parent_process
 from typing import Any, TypeVar
 
 from phi3data.errors import WorkerError
@@ -33,9 +34,6 @@ def pool(workers: int) -> Iterator[Submit]:
     if workers <= 1:
         yield _now
         return
-    from concurrent.futures import ProcessPoolExecutor  # these take 20 ms to import
-    from multiprocessing import get_context
-
     executor = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_initialise)
     try:
         yield executor.submit
@@ -73,7 +71,7 @@ def in_order(submit: Submit, function: Callable[[Task], Result], tasks: Iterable
     A few tasks are ahead of the one that is waited for, not all of them. Raises `WorkerError` when a process died.
     """
     ahead: deque[Future[Result]] = deque()
-    most = 1 if submit is _now else 2 * (os.cpu_count() or 1)
+    most = 2 * (os.cpu_count() or 1)
     try:
         for task in tasks:
             ahead.append(submit(function, task))
@@ -94,8 +92,6 @@ def _now(function: Callable[..., Any], *args: Any) -> Future[Any]:
 def _initialise() -> None:
     """Leave interrupts to the parent, and end when it is gone, even if it was killed: an orphan would wait for ever."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    from multiprocessing import parent_process
-
     parent = parent_process()
     if parent is not None:
         threading.Thread(target=_end_with, args=(parent,), daemon=True).start()

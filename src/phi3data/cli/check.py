@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import click
 
@@ -60,9 +59,10 @@ def check_command(
     from phi3data.report.lint.excerpt import Lines
     from phi3data.report.lint.outputs import parse, write
     from phi3data.report.lint.results import Options, Results, project_root
+    from phi3data.sources.files import Scratch
 
     wanted = parse(outputs, paths)
-    with TemporaryDirectory(prefix="phi3data-") as work:  # until the excerpts are read
+    with Scratch() as work:  # until the excerpts are read
         result = check(
             list(paths),
             select=select,
@@ -72,7 +72,7 @@ def check_command(
             tokenizer=tokenizer,
             target=target or targets.DEFAULT,
             workers=jobs or 1,
-            work=Path(work),
+            work=work,
         )
         for note in result.notes:
             click.echo(f"note: {note}", err=True)

@@ -13,10 +13,10 @@ import msgspec
 from phi3data.chat import Conversation
 from phi3data.errors import InputError, UsageError
 from phi3data.findings import Finding
-from phi3data.sources.inputs import find
+from phi3data.sources.inputs import BINARY, find
 from phi3data.sources.open import open_source, read_all
 from phi3data.sources.reader import Reader
-from phi3data.sources.records import BINARY, records
+from phi3data.sources.records import records
 from phi3data.sources.source import BLANK, MAX_RECORD
 
 if TYPE_CHECKING:

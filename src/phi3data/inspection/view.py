@@ -18,10 +18,10 @@ from phi3data.tokens.encode import (
     ControlText,
     ControlTokenError,
     LossOn,
-    control_text,
     encoder,
     supervised_turns,
 )
+from phi3data.tokens.frame import control_text
 from phi3data.tokens.lengths import Lengths
 
 if TYPE_CHECKING:

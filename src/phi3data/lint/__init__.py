@@ -6,10 +6,7 @@ Follow a row: `opening.py` opens the file and looks at it from outside, `rows.py
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from itertools import islice
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -23,13 +20,15 @@ from phi3data.lint.opening import Opened, inputs, open_input
 from phi3data.lint.rows import Job, lint
 from phi3data.rules import RULES
 from phi3data.sources import lines
+from phi3data.sources.files import Scratch
 from phi3data.sources.open import plan as cut
 from phi3data.sources.source import Source
-from phi3data.workers import in_order, pool
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from pathlib import Path
 
+    from phi3data.lint.rows import Linted
     from phi3data.rules.placed import Placed
     from phi3data.sources.source import Shard
 
@@ -76,7 +75,7 @@ def check(
     tokenizer: str | Path | None = None,
     target: str = targets.DEFAULT,
     workers: int = 1,
-    work: Path | None = None,
+    work: Path | Scratch | None = None,
 ) -> CheckResult:
     """Lint chat rows; `select` and `ignore` are codes or prefixes of codes, a list or separated by commas.
 
@@ -89,8 +88,8 @@ def check(
     Raises `UsageError` for an unknown code, model or tokenizer, and `InputError` for a file that cannot be used at all.
     """
     run = _Run(source, _plan(select, ignore, model, tokenizer, target), encoding, workers)
-    with TemporaryDirectory(prefix="phi3data-") if work is None else nullcontext(work) as folder:
-        findings = list(run.findings(Path(folder)))
+    with Scratch() as scratch:
+        findings = list(run.findings(work or scratch))
     note = judge(run.plan).tokenizer.note
     paths = [opened.name for opened in run.opened]
     sources = [opened.source for opened in run.opened if opened.source is not None]
@@ -143,10 +142,10 @@ class _Run:
 
     def alone(self) -> Iterator[Located]:
         """Yield the findings, with a temporary folder of its own."""
-        with TemporaryDirectory(prefix="phi3data-") as folder:
-            yield from self.findings(Path(folder))
+        with Scratch() as work:
+            yield from self.findings(work)
 
-    def findings(self, work: Path) -> Iterator[Located]:
+    def findings(self, work: Path | Scratch) -> Iterator[Located]:
         """Yield the findings file by file: of the file from outside, of its rows, of its rows together."""
         target = targets.target(self.plan.target)
         for index, item in enumerate(self._inputs):
@@ -154,18 +153,23 @@ class _Run:
             self.opened.append(opened)
             self._shards.append([] if opened.source is None else list(cut([opened.source])))
         workers = min(self._workers, sum(map(len, self._shards)))
+        parts = self._in_parallel(workers) if workers > 1 else map(lint, self._jobs(ahead=False))
+        for opened, shards in zip(self.opened, self._shards, strict=True):
+            yield from self._placed(opened.findings, opened.name, target)
+            facts = FileFacts(target)
+            for part in islice(parts, len(shards)):
+                self._before = (self._before[0] + part.lines, self._before[1] + part.records)
+                facts.merge(part.facts)
+                yield from part.findings
+            self._before = (0, 0)
+            self.rows += facts.rows
+            yield from self._placed(facts.findings(), opened.name, target)
+
+    def _in_parallel(self, workers: int) -> Iterator[Linted]:
+        from phi3data.workers import in_order, pool
+
         with pool(workers) as submit:
-            parts = in_order(submit, lint, self._jobs(ahead=workers > 1))
-            for opened, shards in zip(self.opened, self._shards, strict=True):
-                yield from self._placed(opened.findings, opened.name, target)
-                facts = FileFacts(target)
-                for part in islice(parts, len(shards)):
-                    self._before = (self._before[0] + part.lines, self._before[1] + part.records)
-                    facts.merge(part.facts)
-                    yield from part.findings
-                self._before = (0, 0)
-                self.rows += facts.rows
-                yield from self._placed(facts.findings(), opened.name, target)
+            yield from in_order(submit, lint, self._jobs(ahead=True))
 
     def _jobs(self, *, ahead: bool) -> Iterator[Job]:
         """Yield the parts of all files with the number of lines before each; `ahead` of reading, these are counted."""

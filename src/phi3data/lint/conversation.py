@@ -11,7 +11,6 @@ from phi3data import family, targets
 from phi3data.rules import RULES, template, texts, turns
 from phi3data.steps.missing import gaps
 from phi3data.tokens import count
-from phi3data.tokens.lengths import Lengths
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -74,6 +73,8 @@ class Judge:
                     yield number, found
 
     def _too_long(self, conversation: Conversation) -> Iterator[Finding]:
+        from phi3data.tokens.lengths import Lengths
+
         (length,) = Lengths.for_tokenizer(self.tokenizer, self.model).of([conversation])
         if length.total > self.model.context:
             yield template.too_long(length.total, self.model.context, estimated=self.tokenizer.estimated)

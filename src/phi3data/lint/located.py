@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from hashlib import sha256
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -82,4 +81,6 @@ def in_file(placed: Placed, path: str, target: TargetProfile, fix: str | None) -
 
 def fingerprint(found: Finding, row: bytes) -> str:
     """Return what identifies a finding wherever its row stands: code, row and pointer, as hexadecimal sha256."""
+    from hashlib import sha256
+
     return sha256(b"\0".join((found.code.encode(), row, found.pointer.encode("utf-8", "surrogatepass")))).hexdigest()

@@ -17,6 +17,7 @@ from phi3data.sources.source import Source
 from phi3data.text.jsonline import BOM
 
 if TYPE_CHECKING:
+    from phi3data.sources.files import Scratch
     from phi3data.targets import TargetProfile
 
 _HEAD = 4096
@@ -63,7 +64,7 @@ def _holds_chats(item: Input) -> bool:
         return False
 
 
-def open_input(item: Input, index: int, encoding: str | None, work: Path, target: TargetProfile) -> Opened:
+def open_input(item: Input, index: int, encoding: str | None, work: Path | Scratch, target: TargetProfile) -> Opened:
     """Open an input. Copies go to `work` where it cannot be read in place.
 
     Raises `InputError` for what cannot be read at all: a damaged archive, a table that holds no chats.
@@ -101,7 +102,7 @@ def _another_encoding(note: str) -> Finding:
     return Finding("F102", f"{note.removesuffix(' (F102)')}, expected UTF-8: save it anew")
 
 
-def _table(item: Input, index: int, encoding: str | None, work: Path) -> Opened:
+def _table(item: Input, index: int, encoding: str | None, work: Path | Scratch) -> Opened:
     """Open a table: its rows may be chats, as in Parquet; else they are to be converted first."""
     path, notes = readable(item, index, encoding, work)
     source = laid_out(item, index, path, notes)

@@ -6,6 +6,7 @@ look at, some dozens at a time. Any other line is decoded again without haste, a
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -18,14 +19,13 @@ from phi3data.lint.located import Located, in_row
 from phi3data.rules import file, preference, references, schema, texts, tools
 from phi3data.rules.typed import FastPath, Plain
 from phi3data.sources import lines
-from phi3data.sources.formats import FORMATS, detection
 from phi3data.sources.open import as_row, read
 from phi3data.sources.places import Places
-from phi3data.sources.reader import Reader, SourceConfig
 from phi3data.sources.source import BLANK, Raw, Shard, Source, too_long
 
 if TYPE_CHECKING:
     from phi3data.chat import Conversation
+    from phi3data.sources.reader import Reader
 
 
 class Job(msgspec.Struct, frozen=True):
@@ -76,12 +76,17 @@ class _Part:
         self._target = targets.target(job.plan.target)
         self._judge = judge(job.plan)
         self._fast = FastPath(self._target)
-        self._reader = Reader(job.source, SourceConfig(format="chat"))
         self._facts = FileFacts(self._target)
         self._found: list[Located] = []
         self._rows: list[_Row] = []
         self._spoken: list[tuple[_Row, Conversation]] = []
         self._line, self._record = job.line, job.record
+
+    @cached_property
+    def _reader(self) -> Reader:
+        from phi3data.sources.reader import Reader, SourceConfig  # and with it all formats: 10 ms for the first row
+
+        return Reader(self._job.source, SourceConfig(format="chat"))
 
     def read_lines(self) -> None:
         """Look at every line that begins in the shard."""
@@ -218,5 +223,7 @@ def check_shape(row: dict[str, Any], target: targets.TargetProfile) -> list[Find
 
 def recognise(row: dict[str, Any]) -> str | None:
     """Return the raw format of a row that is no chat; plain text cannot be converted, so it is none."""
+    from phi3data.sources.formats import FORMATS, detection
+
     found = detection.first(row, FORMATS.values())
     return None if found is None or found.name in {"chat", "plain-text"} else found.name

@@ -5,7 +5,6 @@ Accumulators as those of `rules.dataset`: digests, counts and short samples, nev
 
 from __future__ import annotations
 
-from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -62,6 +61,8 @@ _SHOWN = 40  # characters of the user's own words in a message
 
 def digest(text: str) -> int:
     """Return 64 bits of a text; equal in every process, unlike Python's own hash."""
+    from hashlib import blake2b
+
     return int.from_bytes(blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest())
 
 

@@ -9,7 +9,6 @@ is S304. S303, S312 and S313 need the whole data set: `rules.dataset`. `rules.ty
 from __future__ import annotations
 
 import json
-from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -301,6 +300,8 @@ def near(word: str, known: tuple[str, ...]) -> str | None:
 
     30 µs, and a file has few keys and many rows of each.
     """
+    from difflib import get_close_matches
+
     found = get_close_matches(word.strip().casefold()[:_SHOWN], known, n=1, cutoff=_NEAR)
     return found[0] if found else None
 

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 from phi3data.family.template import TemplateError
 from phi3data.findings import Finding, pointer
 from phi3data.rules.base import GOOD, Rule
-from phi3data.tokens.encode import NOT_FOLLOWED, control_text
-from phi3data.tokens.frame import LOOKS_LIKE_CONTROL
+from phi3data.tokens.frame import LOOKS_LIKE_CONTROL, NOT_FOLLOWED, control_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

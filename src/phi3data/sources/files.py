@@ -4,16 +4,39 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 from contextlib import contextmanager
-from hashlib import sha256
-from typing import IO, TYPE_CHECKING
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
+    from tempfile import TemporaryDirectory
+    from types import TracebackType
 
 CHUNK = 2**20
+
+
+class Scratch:
+    """A temporary folder, for copies of what cannot be read in place: made with the first of them, gone in the end."""
+
+    def __init__(self) -> None:
+        self._folder: TemporaryDirectory[str] | None = None
+
+    def __truediv__(self, name: str) -> Path:
+        if self._folder is None:
+            from tempfile import TemporaryDirectory  # takes 10 ms to import, and most runs need none
+
+            self._folder = TemporaryDirectory(prefix="phi3data-")
+        return Path(self._folder.name) / name
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._folder is not None:
+            self._folder.cleanup()
 
 
 @contextmanager
@@ -33,6 +56,8 @@ def whole(path: Path) -> Iterator[IO[bytes]]:
 
 def digest(path: Path) -> str:
     """Return the sha256 of a file's bytes, or of the names and digests of a directory's files, as hexadecimal text."""
+    from hashlib import sha256
+
     found = sha256()
     if path.is_dir():
         for file in sorted(item for item in path.rglob("*") if item.is_file()):
@@ -52,5 +77,7 @@ def move(path: Path, to: Path) -> None:
     except OSError as error:
         if error.errno != errno.EXDEV:
             raise
+        import shutil
+
         with path.open("rb") as source, whole(to) as copy:
             shutil.copyfileobj(source, copy, CHUNK)

@@ -24,6 +24,7 @@ CONTAINERS = {
     ".txt": "txt",
 }
 _HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
+BINARY = frozenset({"parquet", "arrow", "xlsx", "dataset", "memory", "hub"})  # containers whose rows are no text
 COMPRESSIONS = {".gz": "gzip", ".zst": "zstd", ".bz2": "bz2", ".xz": "xz"}
 
 

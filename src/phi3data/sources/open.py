@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 from dataclasses import replace
+from importlib import import_module
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -11,9 +11,7 @@ import msgspec
 
 from phi3data.errors import InputError, UsageError, did_you_mean
 from phi3data.findings import Finding
-from phi3data.sources import array, delimited, lines, spool
-from phi3data.sources.formats import FORMATS, detect, get
-from phi3data.sources.records import BINARY
+from phi3data.sources.inputs import BINARY
 from phi3data.sources.source import BLANK, LABEL_COLUMNS, SHARD, Raw, Shard, Source, renamer
 from phi3data.text import jsonline
 
@@ -21,11 +19,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from phi3data.sources.files import Scratch
     from phi3data.sources.formats.base import Row
     from phi3data.sources.inputs import Input
     from phi3data.sources.reader import SourceConfig
 
-LAYOUTS = {"lines": lines, "array": array, "delimited": delimited}
 _HEAD = 2**20  # bytes looked at to tell the layout
 _SAMPLE = 200  # rows looked at to tell the format
 _UTF16 = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
@@ -78,15 +76,20 @@ def laid_out(item: Input, index: int, path: Path, notes: list[str]) -> Source:
 
 def plan(sources: list[Source], size: int = SHARD) -> Iterator[Shard]:
     """Cut the sources into shards of about `size` bytes that begin and end between rows."""
-    cuts = ((source, cut) for source in sources for cut in LAYOUTS[source.layout].shards(source, size))
+    cuts = ((source, cut) for source in sources for cut in _layout(source).shards(source, size))
     for index, (source, cut) in enumerate(cuts):
         yield Shard(index, source.index, *cut)
 
 
 def read(source: Source, shard: Shard) -> Iterator[Raw]:
     """Yield the raw rows of a shard in their order."""
-    found: Iterator[Raw] = LAYOUTS[source.layout].read(source, shard)
+    found: Iterator[Raw] = _layout(source).read(source, shard)
     return found
+
+
+def _layout(source: Source) -> Any:
+    """Return the module that reads a layout, loaded when a file has it: most files are lines."""
+    return import_module(f"phi3data.sources.{source.layout}")
 
 
 def read_all(source: Source) -> Iterator[Raw]:
@@ -103,12 +106,22 @@ def read_all(source: Source) -> Iterator[Raw]:
             yield raw
 
 
-def readable(item: Input, index: int, encoding: str | None, work: Path) -> tuple[Path, list[str]]:
+def readable(item: Input, index: int, encoding: str | None, work: Path | Scratch) -> tuple[Path, list[str]]:
     """Return a text file in UTF-8 with the rows of an input, and notes on what was done; copies go to `work`.
 
     Raises `InputError` for a damaged archive or table and for an encoding that does not fit.
     """
-    copy = work / f"source-{index:04d}"
+    path = item.path
+    if path is not None and not item.compression and item.container not in BINARY and not encoding:
+        table = item.container in {"csv", "tsv"}
+        if not _utf16(path) and not (table and _only_carriage_returns(path)):
+            return path, []
+    return _copied(item, work / f"source-{index:04d}", encoding)
+
+
+def _copied(item: Input, copy: Path, encoding: str | None) -> tuple[Path, list[str]]:
+    from phi3data.sources import spool
+
     notes: list[str] = []
     path = item.path
     if item.container == "stdin":
@@ -172,7 +185,13 @@ def _with_layout(source: Source, head: bytes) -> Source:
         raise InputError(f"{source.name}: is no JSON: it begins with {text[:20].decode('utf-8', 'replace')!r}")
     if _is_lines(text, source.container):
         return source
-    return msgspec.structs.replace(source, layout="array", depth=array.depth_of_records(text))
+    return msgspec.structs.replace(source, layout="array", depth=_depth(text))
+
+
+def _depth(text: bytes) -> int:
+    from phi3data.sources.array import depth_of_records
+
+    return depth_of_records(text)
 
 
 def _is_lines(text: bytes, container: str) -> bool:
@@ -186,7 +205,7 @@ def _is_lines(text: bytes, container: str) -> bool:
     value = jsonline.decode(first)
     whole = not isinstance(value, Finding)
     if whole and not rest.strip():
-        return not (_holds_rows(value) if isinstance(value, list) else array.depth_of_records(first) == 2)
+        return not (_holds_rows(value) if isinstance(value, list) else _depth(first) == 2)
     others = (jsonline.decode(line) for line in rest.split(b"\n")[:50] if line[:1] in (b"{", b"["))
     if whole:
         return container == "jsonl" or text[:1] == b"{" or not isinstance(next(others, Finding("", "")), Finding)
@@ -205,6 +224,10 @@ def _holds_rows(value: list[Any]) -> bool:
 
 
 def _delimited(source: Source, head: bytes) -> Source:
+    import csv
+
+    from phi3data.sources import delimited
+
     mark = "\t" if source.container == "tsv" else None
     try:
         delimiter, columns, length = delimited.header(head, mark)
@@ -231,6 +254,8 @@ def _delimited(source: Source, head: bytes) -> Source:
 
 
 def _with_format(source: Source, config: SourceConfig) -> Source:
+    from phi3data.sources.formats import detect, get
+
     rows, first = _sample(source)
     columns = source.columns or tuple(dict.fromkeys(key for row in rows for key in row))
     if not rows:
@@ -252,6 +277,8 @@ def _with_format(source: Source, config: SourceConfig) -> Source:
 
 def format_of(source: Source) -> str | None:
     """Return the name of the format that the first rows of a source have; None where no format fits."""
+    from phi3data.sources.formats import detect
+
     try:
         return detect(_sample(source)[0]).name
     except InputError:
@@ -293,6 +320,8 @@ def _rename(source: Source, wanted: dict[str, str], columns: tuple[str, ...]) ->
 
     Raises `UsageError` for a column that is not there or a field that no format has.
     """
+    from phi3data.sources.formats import FORMATS
+
     fields = {field for known in FORMATS.values() for field in known.fields} | {*LABEL_COLUMNS}
     rename: dict[str, str] = {}
     for left, right in wanted.items():

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from phi3data.sources.inputs import Input
 
-BINARY = frozenset({"parquet", "arrow", "xlsx", "dataset", "memory", "hub"})
 _BATCH = 1000
 
 

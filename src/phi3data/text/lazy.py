@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 
 class Lazy:
@@ -45,6 +45,6 @@ class Lazy:
         """Do what `re.Pattern.findall` does."""
         return self.pattern.findall(text)
 
-    def sub(self, by: str, text: str) -> str:
+    def sub(self, by: str | Callable[[re.Match[str]], str], text: str) -> str:
         """Do what `re.Pattern.sub` does."""
         return self.pattern.sub(by, text)

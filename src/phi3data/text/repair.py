@@ -6,27 +6,32 @@ everything that can be seen stay as they are.
 
 from __future__ import annotations
 
-import re
 import unicodedata
+from typing import TYPE_CHECKING
+
+from phi3data.text.lazy import Lazy
+
+if TYPE_CHECKING:
+    import re
 
 # C0 controls but tab and line feed, DEL, and C1. One search of this class tells that a text is clean.
-_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-_UTF8_AS_LATIN1 = re.compile("[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
-_C1 = re.compile("[\x80-\x9f]")
-_LINE_ENDS = re.compile("\r\n?|[\x0b\x0c\x85\u2028\u2029]")
-_INVISIBLE = re.compile(
+_CONTROL = Lazy("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_UTF8_AS_LATIN1 = Lazy("[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
+_C1 = Lazy("[\x80-\x9f]")
+_LINE_ENDS = Lazy("\r\n?|[\x0b\x0c\x85\u2028\u2029]")
+_INVISIBLE = Lazy(
     "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\u3164"
     "\ufeff\uffa0\ufff9-\ufffb\U000e0000-\U000e007f]|[\ufe00-\ufe0f\U000e0100-\U000e01ef]{2,}"
 )
 # One search tells that `misread`, `line_ends` and `control` have nothing to do.
-_SUSPECT = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
+_SUSPECT = Lazy("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 # A text with a character of a right-to-left script may need its direction marks.
-_RIGHT_TO_LEFT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\U00010800-\U00010fff\U0001e800-\U0001efff]")
+_RIGHT_TO_LEFT = Lazy("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\U00010800-\U00010fff\U0001e800-\U0001efff]")
 _DIRECTION = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u2066\u2067\u2068\u2069")
 _JOINERS = "\u200c\u200d"
 # Scripts in which the joiners change the shape of letters: Arabic, Syriac, N'Ko, the Indic scripts, Mongolian.
-_JOINING = re.compile("[\u0600-\u0fff\u1000-\u109f\u1780-\u18af\ua840-\ua87f\ua8e0-\ua8ff]")
-_HANGUL = re.compile("[\u1100-\u11ff\ua960-\ua97f\ud7b0-\ud7ff]")
+_JOINING = Lazy("[\u0600-\u0fff\u1000-\u109f\u1780-\u18af\ua840-\ua87f\ua8e0-\ua8ff]")
+_HANGUL = Lazy("[\u1100-\u11ff\ua960-\ua97f\ud7b0-\ud7ff]")
 
 
 def has_controls(text: str) -> bool:
@@ -144,7 +149,7 @@ def line_space(text: str) -> str:
 
 
 # What a text may consist of and still be empty to a reader: white space and the invisible characters above.
-_NOTHING = re.compile(f"(?:\\s|{_INVISIBLE.pattern}|[\x00-\x1f\x7f-\x9f\ufe00-\ufe0f])*")
+_NOTHING = Lazy(f"(?:\\s|{_INVISIBLE.source}|[\x00-\x1f\x7f-\x9f\ufe00-\ufe0f])*")
 
 
 def is_empty(text: str) -> bool:

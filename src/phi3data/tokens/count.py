@@ -10,7 +10,6 @@ else the model's, as the family's table knows it.
 from __future__ import annotations
 
 import os
-from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -21,7 +20,6 @@ from phi3data.errors import InputError, MissingExtraError, UsageError
 from phi3data.family import model as model_named
 from phi3data.family import templates
 from phi3data.family.template import TemplateError
-from phi3data.tokens.estimate import estimate
 from phi3data.tokens.frame import LOOKS_LIKE_CONTROL
 from phi3data.tokens.vocabulary import Vocabulary, controls_of, plain_is_special
 
@@ -124,6 +122,8 @@ def controls_for(ref: TokenizerRef, model: ModelProfile) -> Controls:
 
 class _Estimator:
     def count(self, texts: Sequence[str], *, controls: bool = True) -> list[int]:  # noqa: ARG002 (it knows of none)
+        from phi3data.tokens.estimate import estimate
+
         return estimate(texts)
 
 
@@ -150,6 +150,8 @@ class _Exact:
 
 
 def _ref(name: str, path: Path, model: ModelProfile) -> TokenizerRef:
+    from hashlib import sha256
+
     revision = path.parent.name if path.parent.parent.name == "snapshots" else ""
     template, note = _choose(Vocabulary(path, model.vocabulary), model)
     return TokenizerRef(

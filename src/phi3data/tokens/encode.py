@@ -14,9 +14,9 @@ import msgspec
 from phi3data.chat import Conversation, Message
 from phi3data.errors import InputError, UsageError
 from phi3data.family.template import TemplateError
-from phi3data.findings import Finding, pointer
+from phi3data.findings import Finding
 from phi3data.tokens.count import template_of
-from phi3data.tokens.frame import Control, Mark, strip, within_messages
+from phi3data.tokens.frame import NOT_FOLLOWED, Control, Mark, control_text, strip, within_messages
 from phi3data.tokens.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
@@ -31,12 +31,6 @@ LossOn = Literal["assistant", "last", "all"]
 LOSS_ON: tuple[LossOn, ...] = ("assistant", "last", "all")
 ControlText = Literal["escape", "keep", "error"]
 CONTROL_TEXT: tuple[ControlText, ...] = ("escape", "keep", "error")
-
-
-NOT_FOLLOWED = Finding(
-    "T605", "the chat template changes the words of messages: it cannot be told what to train on", "/messages"
-)
-_SENTENCE_MARKS = {"<s>", "</s>", "<unk>"}
 
 
 class ControlTokenError(InputError):
@@ -137,22 +131,6 @@ def _refuse_surrogates(text: str) -> None:
             f"half of a surrogate pair (U+{ord(text[error.start]):04X}) at character {error.start + 1} of the rendered "
             "row cannot be encoded (J208): clean the text first"
         ) from None
-
-
-def control_text(conversation: Conversation, controls: Controls) -> Iterator[Finding]:
-    """Yield a finding for each spelling of a control token in the words of a message.
-
-    T602 for the old marks of sentences (``<s>``, ``</s>``, ``<unk>``), which are HTML as well, T601 for all others.
-    """
-    for index, message in enumerate(conversation.messages):
-        for control, start, _ in controls.find(message.content or ""):
-            yield Finding(
-                "T602" if control.text in _SENTENCE_MARKS else "T601",
-                f"the text contains the control token {control.text} (id {control.id}) at character {start + 1}",
-                pointer("messages", index, "content"),
-                character=start + 1,
-                length=len(control.text),
-            )
 
 
 class _Text(msgspec.Struct):

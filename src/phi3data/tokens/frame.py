@@ -13,8 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from phi3data.findings import Finding, pointer
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
+
+    from phi3data.chat import Conversation
 
 # Unicode's White_Space, which tokenizers strips; Python's str.strip would take U+001C to U+001F as well.
 WHITE = (
@@ -24,6 +28,11 @@ WHITE = (
 
 _BRACKETED = re.compile(r"<[^\s<>]+>|\[[^\s\[\]]+\]")  # </s>, <|tool|>, [INST]: not marked as special in some files
 LOOKS_LIKE_CONTROL = re.compile(r"<\|[^\s|<>]{1,40}\|>")  # how this family, and most others, spell control tokens
+
+NOT_FOLLOWED = Finding(
+    "T605", "the chat template changes the words of messages: it cannot be told what to train on", "/messages"
+)
+_SENTENCE_MARKS = {"<s>", "</s>", "<unk>"}
 
 
 def is_control(token: Mapping[str, Any]) -> bool:
@@ -196,3 +205,19 @@ def strip(text: str, *, left: bool, right: bool) -> str:
     if left:
         text = text.lstrip(WHITE)
     return text.rstrip(WHITE) if right else text
+
+
+def control_text(conversation: Conversation, controls: Controls) -> Iterator[Finding]:
+    """Yield a finding for each spelling of a control token in the words of a message.
+
+    T602 for the old marks of sentences (``<s>``, ``</s>``, ``<unk>``), which are HTML as well, T601 for all others.
+    """
+    for index, message in enumerate(conversation.messages):
+        for control, start, _ in controls.find(message.content or ""):
+            yield Finding(
+                "T602" if control.text in _SENTENCE_MARKS else "T601",
+                f"the text contains the control token {control.text} (id {control.id}) at character {start + 1}",
+                pointer("messages", index, "content"),
+                character=start + 1,
+                length=len(control.text),
+            )

@@ -14,7 +14,7 @@ from phi3data.chat import ROLES, Conversation
 from phi3data.findings import Finding
 from phi3data.rules import schema, tools
 from phi3data.rules.base import GOOD
-from phi3data.rules.typed import FastPath, Plain
+from phi3data.rules.typed import Bare, FastPath
 from phi3data.sources.formats import chat as chat_format
 from phi3data.text import jsonline
 
@@ -494,14 +494,14 @@ def test_what_is_no_json_is_not_accepted(raw: bytes) -> None:
 
 def test_most_lines_are_decided_without_a_dict(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(FastPath, "_whole", None)
-    assert type(FAST["foundry"](GOOD.encode())) is Plain
-    assert type(FAST["foundry"](GOOD.replace("Hi", 'Say \\"hi\\"').encode())) is Plain
+    assert type(FAST["foundry"](GOOD.encode())) is Bare
+    assert type(FAST["foundry"](GOOD.replace("Hi", 'Say \\"hi\\"').encode())) is Bare
 
 
 def test_rows_that_rules_about_calls_need_not_look_at_are_marked() -> None:
     def kind(messages: list[dict[str, Any]]) -> type[Any]:
         return type(FAST["openai"](json.dumps({"messages": messages}).encode()))
 
-    assert kind([{"role": "assistant", "content": "Hi", "weight": 1, "name": "Bo"}]) is Plain
+    assert kind([{"role": "assistant", "content": "Hi", "weight": 1, "name": "Bo"}]) is Bare
     assert kind([{"role": "tool", "content": "Hi"}]) is Conversation
     assert kind([{"role": "assistant", "tool_calls": [CALL]}]) is Conversation

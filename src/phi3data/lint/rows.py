@@ -128,20 +128,17 @@ class _Part:
         facts = self._facts
         facts.rows += 1
         self._rows.append(row)
-        if type(conversation) is Plain:
+        if isinstance(conversation, Plain):
             facts.add_plain(row.line + 1)
         else:  # the columns beside the messages, as they stand in the line
             row.value = msgspec.json.decode(raw)
             facts.add_row(row.value, "chat", row.line + 1)
             for found in references.check(row.value):
                 row.add(found)
-        for turn in conversation.messages:
-            text = turn.content
-            if text is not None and not text.isascii() and file.may_hold_separator(text):
-                separator = file.separator(raw)
-                if separator:
-                    row.add(separator)
-                break
+        if not raw.isascii():
+            separator = file.separator(raw)
+            if separator:
+                row.add(separator)
         self._say(row, conversation)
 
     def _decode(self, row: _Row, raw: bytes, *, last: bool) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from phi3data.rules import (
     balance,
+    configuration,
     content,
     file,
     foreign,
@@ -17,7 +18,7 @@ from phi3data.rules import (
 )
 from phi3data.rules.base import Rule
 
-_FAMILIES = (file, line, schema, turns, template, tools, foreign, content, balance, privacy, preference)
+_FAMILIES = (file, line, schema, turns, template, tools, foreign, content, balance, privacy, preference, configuration)
 RULES: dict[str, Rule] = {rule.code: rule for family in _FAMILIES for rule in family.RULES}
 
 

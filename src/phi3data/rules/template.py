@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from phi3data.family.template import TemplateError
 from phi3data.findings import Finding, pointer
 from phi3data.rules.base import GOOD, Rule
-from phi3data.tokens.frame import LOOKS_LIKE_CONTROL, NOT_FOLLOWED, control_text
+from phi3data.tokens.frame import LOOKS_LIKE_CONTROL, NOT_FOLLOWED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -81,8 +81,7 @@ RULES = (
 
 
 def check(conversation: Conversation, template: ChatTemplate, controls: Controls) -> Iterator[Finding]:
-    """Yield what the template drops, mangles or cannot render, and control tokens spelled in the words."""
-    yield from control_text(conversation, controls)
+    """Yield what the template drops, mangles or cannot render; `tokens.frame.control_text` looks into the words."""
     messages = conversation.messages
     if not conversation.tools and not any(_is_special(message) for message in messages):
         outline = template.outline(tuple([message.role for message in messages]))

@@ -59,6 +59,10 @@ class Plain(Conversation, gc=False):
     """A conversation without calls, results, functions and label: no rule about these needs to look at it."""
 
 
+class Bare(Plain, gc=False):
+    """A conversation whose messages are a role and a text each, and no more: what its roles are is all its shape."""
+
+
 class FastPath:
     """Decodes the lines of files for one destination."""
 
@@ -79,7 +83,7 @@ class FastPath:
         more = raw.count(b'"') - _ROW - _TURN * len(messages)
         if more and (more != sum([turn.content.count('"') for turn in row.messages]) or b"\\u0022" in raw):
             return self._whole(raw, row)
-        return Plain(messages)
+        return Bare(messages)
 
     def _calling(self, raw: bytes) -> Conversation | None:
         """Look at a row that has a message without a text, or a result, if that is all."""

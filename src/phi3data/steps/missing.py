@@ -54,7 +54,8 @@ class MissingConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
 
 _EVERY = MissingConfig()
-_SAYS_SOMETHING = max(map(len, _EVERY.null_like))  # characters: a longer text that begins with a letter is one
+# Characters: a text as long that begins with a letter or digit says something.
+SAYS_SOMETHING = max(map(len, _EVERY.null_like)) + 1
 
 
 class MissingResult(msgspec.Struct):
@@ -69,7 +70,7 @@ def gaps(conversation: Conversation) -> Iterator[Finding]:
     """Yield every message without text (C501) or with one that stands for nothing (C502)."""
     for number, message in enumerate(conversation.messages):
         text = message.content
-        if text is not None and len(text) > _SAYS_SOMETHING and text[0].isalnum():
+        if text is not None and len(text) >= SAYS_SOMETHING and text[0].isalnum():
             continue
         code = _missing(message, _EVERY)
         if code is not None and not (code == "C501" and message.role == "tool"):

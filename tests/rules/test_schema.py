@@ -14,7 +14,7 @@ from phi3data.chat import ROLES, Conversation
 from phi3data.findings import Finding
 from phi3data.rules import schema, tools
 from phi3data.rules.base import GOOD
-from phi3data.rules.typed import Bare, FastPath
+from phi3data.rules.typed import Bare, FastPath, Plain
 from phi3data.sources.formats import chat as chat_format
 from phi3data.text import jsonline
 
@@ -224,7 +224,7 @@ def test_the_fast_path_the_rules_and_the_schema_agree(
     if fast is not None:
         assert msgspec.to_builtins(fast) == msgspec.to_builtins(chat_format.convert(row)[0])
         assert jsonline.decode(raw) == row
-        if type(fast) is Plain:
+        if isinstance(fast, Plain):
             event("plain")
             assert list(tools.check(row)) == []
             assert (fast.tools, fast.label) == (None, None)
@@ -502,6 +502,6 @@ def test_rows_that_rules_about_calls_need_not_look_at_are_marked() -> None:
     def kind(messages: list[dict[str, Any]]) -> type[Any]:
         return type(FAST["openai"](json.dumps({"messages": messages}).encode()))
 
-    assert kind([{"role": "assistant", "content": "Hi", "weight": 1, "name": "Bo"}]) is Bare
+    assert kind([{"role": "assistant", "content": "Hi", "weight": 1, "name": "Bo"}]) is Plain
     assert kind([{"role": "tool", "content": "Hi"}]) is Conversation
     assert kind([{"role": "assistant", "tool_calls": [CALL]}]) is Conversation

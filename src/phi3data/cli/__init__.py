@@ -17,6 +17,8 @@ from phi3data.version import VERSION
 COMMANDS = {
     "prepare": "Turn raw data into training data: the main job.",
     "check": "Lint chat data; exit 1 if something is found.",
+    "fix": "Mend what check finds, in place.",
+    "baseline": "Keep old findings in a file, and hear of new ones only.",
     "convert": "Turn rows of any format into chat rows.",
     "clean": "Repair characters, line ends and HTML residue.",
     "missing": "Drop, remove or fill messages without text.",

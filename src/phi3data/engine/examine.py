@@ -16,7 +16,7 @@ from phi3data import family, targets
 from phi3data.chat import Conversation
 from phi3data.engine.facts import ROW_BITS, Facts
 from phi3data.findings import Finding
-from phi3data.rules.template import too_long
+from phi3data.rules.length import too_long
 from phi3data.sources.files import whole
 from phi3data.sources.open import read
 from phi3data.sources.reader import Reader

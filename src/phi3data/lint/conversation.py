@@ -9,20 +9,22 @@ import msgspec
 
 from phi3data import family, targets
 from phi3data.chat import Message
-from phi3data.rules import RULES, template, texts, turns
+from phi3data.rules import length, template, texts, turns
 from phi3data.rules.typed import Bare
 from phi3data.steps.missing import SAYS_SOMETHING, gaps
 from phi3data.tokens import count
 from phi3data.tokens.frame import control_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from phi3data.chat import Conversation
     from phi3data.findings import Finding
 
 _TURNS = frozenset(rule.code for rule in turns.RULES)
-_TEMPLATE = frozenset(rule.code for rule in template.RULES) - {"L701"} | {"R407"}
+_TEMPLATE = frozenset(rule.code for rule in template.RULES) | {"R407"}
+
+_SURE = 20  # times as many bytes as characters of answers: fewer, and one token in a hundred is trained for sure
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -32,12 +34,6 @@ class Plan(msgspec.Struct, frozen=True):
     model: str = family.DEFAULT
     tokenizer: str | None = None
     target: str = targets.DEFAULT
-
-
-def wanted(select: Iterable[str] = (), ignore: Iterable[str] = ()) -> frozenset[str]:
-    """Return the codes of the rules that begin with one of `select` (of all, if none) and with none of `ignore`."""
-    chosen, left_out = tuple(select) or ("",), tuple(ignore)
-    return frozenset(code for code in RULES if code.startswith(chosen) and not (left_out and code.startswith(left_out)))
 
 
 class Judge:
@@ -52,7 +48,8 @@ class Judge:
         self._turns = not plan.codes.isdisjoint(_TURNS)
         self._gaps = not plan.codes.isdisjoint(("C501", "C502"))
         self._renders = not plan.codes.isdisjoint(_TEMPLATE)
-        self._measures = "L701" in plan.codes
+        self._measures = not plan.codes.isdisjoint(("L701", "L702", "L703"))
+        self._long = min(length.LONG, self.model.context)
         self._by_roles = lru_cache(4096)(self._roles)  # a data set has few orders of roles and many rows of each
 
     def many(self, conversations: Sequence[Conversation], sizes: Sequence[int]) -> Iterator[tuple[int, Finding]]:
@@ -80,8 +77,8 @@ class Judge:
                             yield number, finding
                         break
             # A token is a byte of text at least, and the template adds a few to a message: most need no counting.
-            if self._measures and sizes[number] + 8 * len(conversation.messages) > self.model.context:
-                for finding in self._too_long(conversation):
+            if self._measures and sizes[number] + 8 * len(conversation.messages) >= self._long:
+                for finding in self._length(conversation, sizes[number]):
                     yield number, finding
 
     def _control_texts(self, conversations: Sequence[Conversation]) -> Iterator[tuple[int, Finding]]:
@@ -102,12 +99,17 @@ class Judge:
     def _roles(self, roles: tuple[str, ...]) -> tuple[Finding, ...]:
         return self._shape(Bare([Message(role, "x") for role in roles]))
 
-    def _too_long(self, conversation: Conversation) -> Iterator[Finding]:
+    def _length(self, conversation: Conversation, size: int) -> Iterator[Finding]:
+        """Yield what is wrong with a row that may be long."""
+        trained = sum([len(turn.content or "") for turn in conversation.messages if turn.role == "assistant"])
+        if size + 8 * len(conversation.messages) <= self.model.context and trained * _SURE >= size:
+            return
         from phi3data.tokens.lengths import Lengths
 
-        (length,) = Lengths.for_tokenizer(self.tokenizer, self.model).of([conversation])
-        if length.total > self.model.context:
-            yield template.too_long(length.total, self.model.context, estimated=self.tokenizer.estimated)
+        (found,) = Lengths.for_tokenizer(self.tokenizer, self.model).of([conversation])
+        first = found.spans[0][0] if found.spans else None
+        limit, estimated = self.model.context, self.tokenizer.estimated
+        yield from length.check(found.total, first, found.supervised, limit, estimated=estimated)
 
 
 @cache

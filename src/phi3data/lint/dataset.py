@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from phi3data.lint.project import RowKeys
 from phi3data.rules.balance import SystemPrompts
 from phi3data.rules.dataset import Columns, ExtraKeys, Formats, PartialKeys
+from phi3data.rules.length import Sizes
 from phi3data.rules.preference import Lengths
 
 if TYPE_CHECKING:
@@ -20,13 +22,14 @@ if TYPE_CHECKING:
 class FileFacts:
     """The facts of one file, or of a part of it."""
 
-    def __init__(self, target: TargetProfile) -> None:
+    def __init__(self, target: TargetProfile, *, project: bool) -> None:
         self.rows = 0
+        self.keys = RowKeys() if project else None
         self._plain_rows = self._plain_first = 0  # rows of nothing but messages are counted here, and added once
         self.line_ends: LineEnds | None = None  # None where rows are not lines of the file
         self.formats, self.extra_keys, self.columns = Formats(), ExtraKeys(), Columns()
         self.partial_keys, self.systems = PartialKeys(target), SystemPrompts()
-        self.pairs = Lengths()
+        self.pairs, self.sizes = Lengths(), Sizes()
 
     def add_plain(self, line: int) -> None:
         """Count a chat row that has no other key than its messages."""
@@ -40,12 +43,14 @@ class FileFacts:
         self.columns.add_row(row, line)
         self.partial_keys.add([key for key, value in row.items() if value is not None], line)
 
-    def add(self, conversation: Conversation, line: int) -> None:
-        """Take in the conversation of a row."""
+    def add(self, conversation: Conversation, line: int, record: int, source: Any = None) -> None:
+        """Take in the conversation of the row at `line` and `record`, from 1; `source` is what the row says of it."""
         self.columns.add_turns(conversation, line)
         first = conversation.messages[0]
         if first.role == "system" and first.content is not None:
             self.systems.add(first.content, line)
+        if self.keys is not None:
+            self.keys.add(conversation, source, line, record)
 
     def close(self) -> None:
         """Add what was counted apart. Before `merge` and `findings`."""
@@ -63,6 +68,9 @@ class FileFacts:
         self.partial_keys.merge(later.partial_keys)
         self.systems.merge(later.systems)
         self.pairs.merge(later.pairs)
+        self.sizes.merge(later.sizes)
+        if self.keys is not None and later.keys is not None:
+            self.keys.merge(later.keys)
         if self.line_ends is None:
             self.line_ends = later.line_ends
         elif later.line_ends is not None:
@@ -78,3 +86,4 @@ class FileFacts:
         yield from self.partial_keys.findings()
         yield from self.systems.findings()
         yield from self.pairs.findings()
+        yield from self.sizes.findings()

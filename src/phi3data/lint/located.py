@@ -10,6 +10,7 @@ from phi3data.findings import Finding, Severity
 from phi3data.rules import RULES
 
 if TYPE_CHECKING:
+    from phi3data.lint.project import Beside
     from phi3data.rules.placed import Placed
     from phi3data.sources.places import Places
     from phi3data.sources.source import Raw
@@ -76,6 +77,25 @@ def in_file(placed: Placed, path: str, target: TargetProfile, fix: str | None) -
         pointer=found.pointer,
         fingerprint=fingerprint(found, b""),
         fix=fix,
+    )
+
+
+def beside(found: Beside, target: TargetProfile) -> Located:
+    """Place a finding of a row beside another row."""
+    finding, rule = found.finding, RULES[found.finding.code]
+    return Located(
+        code=finding.code,
+        name=rule.name,
+        severity=target.severity(finding.code, rule.severity),
+        message=finding.message,
+        path=found.path,
+        line=found.line,
+        column=None,
+        end_column=None,
+        pointer="",
+        fingerprint=fingerprint(finding, found.key.to_bytes(8)),
+        fix=None,
+        record=found.record,
     )
 
 

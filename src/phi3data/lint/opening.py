@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from phi3data.sources.source import Source
 from phi3data.text.jsonline import BOM
 
 if TYPE_CHECKING:
+    from phi3data.settings import Settings
     from phi3data.sources.files import Scratch
     from phi3data.targets import TargetProfile
 
@@ -32,21 +34,31 @@ class Opened(msgspec.Struct):
     findings: list[Placed]
 
 
-def inputs(source: Any) -> list[Input]:
+def inputs(
+    source: Any, settings: Settings, *, force_exclude: bool = False, stdin_filename: str | None = None
+) -> list[Input]:
     """Return the inputs that `source` names; of a directory only those that hold JSON lines, or chats in JSON.
 
+    What the settings exclude is left out of directories and patterns, with `force_exclude` also where it is named.
     Raises as `sources.inputs.find` does.
     """
     if isinstance(source, str | Path):
-        return _named(source)
-    if isinstance(source, list | tuple) and source and all(isinstance(item, str | Path) for item in source):
-        return [found for item in source for found in _named(item)]
-    return find(source, empty=True)
+        source = [source]
+    if not (isinstance(source, list | tuple) and source and all(isinstance(item, str | Path) for item in source)):
+        return find(source, empty=True)
+    found: list[Input] = []
+    for name in source:
+        stream = str(name) == "-"
+        items = [replace(item, name=stdin_filename or item.name) for item in find(name)] if stream else _named(name)
+        if force_exclude or not (stream or Path(name).is_file()):
+            items = [item for item in items if not settings.excluded(item.name)]
+        found += items
+    return found
 
 
 def _named(name: str | Path) -> list[Input]:
     found = find(name, empty=True)
-    if str(name) == "-" or not Path(name).is_dir():
+    if not Path(name).is_dir():
         return found
     found = [item for item in found if item.container in {"jsonl", "dataset"} or _holds_chats(item)]
     if not found:

@@ -29,13 +29,14 @@ if TYPE_CHECKING:
 
 
 class Job(msgspec.Struct, frozen=True):
-    """A part of a file to look at. `line` and `record` count what stands before it."""
+    """A part of a file to look at. `line` and `record` count what stands before it; `project` keeps keys of rows."""
 
     source: Source
     shard: Shard
     line: int
     record: int
     plan: Plan
+    project: bool = False
 
 
 class Linted(msgspec.Struct):
@@ -76,7 +77,7 @@ class _Part:
         self._target = targets.target(job.plan.target)
         self._judge = judge(job.plan)
         self._fast = FastPath(self._target)
-        self._facts = FileFacts(self._target)
+        self._facts = FileFacts(self._target, project=job.project)
         self._found: list[Located] = []
         self._rows: list[_Row] = []
         self._spoken: list[tuple[_Row, Conversation]] = []
@@ -185,7 +186,8 @@ class _Part:
             row.add(conversations)
 
     def _say(self, row: _Row, conversation: Conversation) -> None:
-        self._facts.add(conversation, row.line + 1)
+        source = row.value.get("source") if isinstance(row.value, dict) else None
+        self._facts.add(conversation, row.line + 1, row.record + 1, source)
         self._spoken.append((row, conversation))
         if len(self._spoken) >= texts.BATCH:
             self._flush()
@@ -194,6 +196,8 @@ class _Part:
         """Look at what the conversations say, and place what was found in the rows so far."""
         spoken = self._spoken
         sizes = [row.length for row, _ in spoken]
+        if sizes:
+            self._facts.sizes.add(sizes, (row.line + 1 for row, _ in spoken))
         for number, found in self._judge.many([conversation for _, conversation in spoken], sizes):
             spoken[number][0].add(found)
         for row in self._rows:
@@ -207,8 +211,17 @@ class _Part:
             row.value = msgspec.json.decode(row.raw)
         for found in row.found or ():
             if found.code in codes:
-                located = in_row(found, row, row.raw, source.name, self._places, self._target, None)
-                self._found.append(located)
+                fix = _fix(row.raw, found)
+                self._found.append(in_row(found, row, row.raw, source.name, self._places, self._target, fix))
+
+
+def _fix(raw: bytes | None, found: Finding) -> str | None:
+    """Tell whether `fix` can mend a finding; only rows that are lines are mended where they stand."""
+    if raw is None:
+        return None
+    from phi3data.fixes.row import fixable
+
+    return fixable(raw, found)
 
 
 def check_shape(row: dict[str, Any], target: targets.TargetProfile) -> list[Finding]:

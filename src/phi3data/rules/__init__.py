@@ -8,6 +8,7 @@ from phi3data.rules import (
     content,
     file,
     foreign,
+    length,
     line,
     preference,
     privacy,
@@ -18,7 +19,21 @@ from phi3data.rules import (
 )
 from phi3data.rules.base import Rule
 
-_FAMILIES = (file, line, schema, turns, template, tools, foreign, content, balance, privacy, preference, configuration)
+_FAMILIES = (
+    file,
+    line,
+    schema,
+    turns,
+    template,
+    tools,
+    foreign,
+    content,
+    length,
+    balance,
+    privacy,
+    preference,
+    configuration,
+)
 RULES: dict[str, Rule] = {rule.code: rule for family in _FAMILIES for rule in family.RULES}
 
 

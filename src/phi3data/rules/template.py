@@ -57,7 +57,6 @@ RULES = (
         GOOD.replace('"Hello!"', f'"Let me see.","tool_calls":[{_CALL}]'),
         GOOD,
     ),
-    Rule("L701", "over-context", "error", "longer than the context", "The end, often the answer, is cut off."),
     Rule(
         "G906",
         "tools-vanish",
@@ -119,9 +118,3 @@ def _role(index: int) -> str:
 def _is_special(message: Message) -> bool:
     """Whether rendering the message depends on more than its role and words."""
     return bool(message.content is None or message.tools is not None or message.tool_calls or message.function_call)
-
-
-def too_long(total: int, limit: int, *, estimated: bool) -> Finding:
-    """Return L701 for a row of `total` tokens where `limit` fit."""
-    words = "an estimated " if estimated else ""
-    return Finding("L701", f"{words}{total:,} tokens, the limit is {limit:,}")

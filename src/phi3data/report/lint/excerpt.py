@@ -59,6 +59,8 @@ class Excerpts:
         """Return the excerpt and the line of its caret ("" where the place is not known); None for no line."""
         if self._raw_of is None:
             return None
+        if found.record is None and found.column is None and not found.pointer:  # of the file, not of its first line
+            return None
         if self._last != (found.path, found.line):
             self._last = found.path, found.line
             self._raw = self._raw_of(*self._last)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from phi3data.fixes import FILE_FIXES, FIXES
 from phi3data.text.visible import one_line
 
 if TYPE_CHECKING:
@@ -46,11 +47,11 @@ def facts(rule: Rule) -> Iterator[tuple[str, str]]:
     """Yield what there is to know of a rule beside its text: name of the fact, the fact."""
     yield "severity", rule.severity
     yield "looks at", family(rule.code)
-    # Not every rule, and not every version of `Rule`, says these.
-    for name in ("fix", "model", "target"):
-        value = getattr(rule, name, None)
-        if value:
-            yield name, value if isinstance(value, str) else ", ".join(map(str, value))
+    fix = FIXES.get(rule.code) or FILE_FIXES.get(rule.code)
+    if fix is not None:
+        yield "fix" if fix.safe else "unsafe fix", f"{fix.does[:1].lower()}{fix.does[1:]}"
+    if rule.model:
+        yield "model", rule.model
 
 
 def markdown(rule: Rule) -> str:

@@ -1,0 +1,213 @@
+"""The rows of a whole data set beside each other: equal rows, one prompt in two splits, sizes and shares. (`--project`)
+
+A row leaves a few 64-bit keys, some 40 bytes, and never its text. Texts that are similar without being equal are looked
+for by the engine, which needs more than the plain install.
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_right
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from phi3data.findings import Finding
+from phi3data.rules import balance
+from phi3data.rules.balance import Categories, Prompts
+from phi3data.steps.dedup import identify
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from phi3data.chat import Conversation
+    from phi3data.rules.placed import Placed
+    from phi3data.targets import TargetProfile
+
+SPLITS = ("train", "validation", "test")
+_NAMES = {"valid": "validation", "val": "validation", "dev": "validation", "eval": "validation", "test": "test"}
+_AT_ONCE = 500_000  # keys that are compared at a time: their table takes about 60 MB
+
+
+def split_of(name: str) -> str:
+    """Return the split that a file's name tells: validation, val, valid, dev, eval or test in it, else train."""
+    stem = name.replace("\\", "/").rpartition("/")[2].casefold()
+    for separator in "-_. ":
+        stem = stem.replace(separator, "\0")
+    words = stem.split("\0")
+    return next((split for word in words for start, split in _NAMES.items() if word.startswith(start)), "train")
+
+
+class RowKeys:
+    """The keys of the rows of one file, or of a part of it."""
+
+    def __init__(self) -> None:
+        self.rows = 0
+        self.labels, self.sources = Categories("label"), Categories("source")
+        self.systems, self.prompts = Categories("system prompt"), Prompts()
+        self.whole, self.prompt, self.asked = array("Q"), array("Q"), array("Q")  # `asked` is 0 where nothing is
+        self.lines, self.records = array("Q"), array("Q")  # from 1
+        self.openings, self.owners = array("Q"), array("Q")  # keys of beginnings, and the place here of their row
+
+    def add(self, conversation: Conversation, source: Any, line: int, record: int) -> None:
+        """Take in a conversation of the row at `line` and `record`, from 1; `source` is what the row says of it."""
+        first = conversation.messages[0]
+        self.labels.add(conversation.label)
+        self.sources.add(source if isinstance(source, str) else None)
+        self.systems.add(first.content if first.role == "system" else None)
+        self.prompts.add(next((turn.content or "" for turn in conversation.messages if turn.role == "user"), ""))
+        same = identify(conversation)
+        self.openings.extend(same.openings)
+        self.owners.extend([self.rows] * len(same.openings))
+        self.whole.append(same.normalised[0])
+        self.prompt.append(same.prompt)
+        self.asked.append(same.asked or 0)
+        self.lines.append(line)
+        self.records.append(record)
+        self.rows += 1
+
+    def merge(self, later: RowKeys) -> None:
+        """Add what a later part holds."""
+        for name in ("labels", "sources", "systems", "prompts"):
+            getattr(self, name).merge(getattr(later, name))
+        for name in ("whole", "prompt", "asked", "lines", "records", "openings"):
+            getattr(self, name).extend(getattr(later, name))
+        self.owners.extend([self.rows + owner for owner in later.owners])
+        self.rows += later.rows
+
+
+class Beside(NamedTuple):
+    """A finding of one row beside another: its file, line and record, and the key that says what row it is."""
+
+    finding: Finding
+    path: str
+    line: int
+    record: int
+    key: int
+
+
+class Project:
+    """The files of a data set, each in its split."""
+
+    def __init__(self, target: TargetProfile) -> None:
+        self._target = target
+        self._all = RowKeys()
+        self._splits = {name: RowKeys() for name in SPLITS}
+        self._starts: list[int] = []  # the first row of each file
+        self._files: list[tuple[str, str]] = []  # its path and its split
+
+    def add(self, keys: RowKeys, path: str, split: str) -> None:
+        """Add a file."""
+        self._starts.append(self._all.rows)
+        self._files.append((path, split))
+        self._all.merge(keys)
+        of_split = self._splits[split]
+        of_split.rows += keys.rows
+        for name in ("labels", "sources", "systems", "prompts"):
+            getattr(of_split, name).merge(getattr(keys, name))
+
+    def together(self) -> Iterator[Placed]:
+        """Yield what is wrong with the rows that are trained on, as a whole."""
+        train = self._splits["train"]
+        alone = not self._splits["validation"].rows
+        if self._all.rows:
+            yield from balance.too_few(train.rows, self._target)
+        for category in (train.labels, train.sources, train.systems):
+            for placed in category.findings(self._target):
+                # Rows sorted by their system prompt are no fault of a split, and who has a validation file needs none.
+                if placed.finding.code != "D807" or (alone and category is not train.systems):
+                    yield placed
+        yield from train.prompts.findings()
+
+    def beside(self) -> Iterator[Beside]:
+        """Yield what is wrong with rows beside others, in the order of the rows."""
+        found: dict[int, list[Finding]] = {}
+        for row, finding in (*self._equal(), *self._same_prompt(), *self._answers(), *self._beginnings()):
+            found.setdefault(row, []).append(finding)
+        for row in sorted(found):
+            path, _ = self._file(row)
+            for finding in found[row]:
+                line, record = self._all.lines[row], self._all.records[row]
+                yield Beside(finding, path, line, record, self._all.whole[row])
+
+    def _equal(self) -> Iterator[tuple[int, Finding]]:
+        for rows in groups(self._all.whole):
+            first: dict[str, int] = {}
+            for row in self._train_first(rows):
+                split = self._file(row)[1]
+                if split in first:
+                    yield row, Finding("D802", f"the row is that of {self._place(first[split])} again")
+                    continue
+                first[split] = row
+                other = next((name for name in SPLITS if name in first and name != split), None)
+                if other:
+                    problem = f"the same row is in {other}: {self._place(first[other])}"
+                    yield row, Finding("D805", problem)
+
+    def _same_prompt(self) -> Iterator[tuple[int, Finding]]:
+        whole = self._all.whole
+        for rows in groups(self._all.prompt):
+            first: dict[str, int] = {}
+            for row in self._train_first(rows):
+                split = self._file(row)[1]
+                first.setdefault(split, row)
+                other = next((first[name] for name in SPLITS if name in first and name != split), None)
+                if other is not None and whole[other] != whole[row]:
+                    split = self._file(other)[1]
+                    yield row, Finding("D805", f"the same prompt is in {split}: {self._place(other)}")
+
+    def _answers(self) -> Iterator[tuple[int, Finding]]:
+        whole = self._all.whole
+        for rows in groups(self._all.asked):
+            answers = {whole[row] for row in rows}
+            if self._all.asked[rows[0]] and len(answers) > 1:
+                other = next(row for row in rows if whole[row] != whole[rows[0]])
+                problem = f"{len(answers):,} different answers to one prompt; another is at {self._place(rows[0])}"
+                yield other, Finding("D804", problem)
+
+    def _beginnings(self) -> Iterator[tuple[int, Finding]]:
+        whole, owners = self._all.whole, self._all.owners
+        beginnings: dict[int, int] = {}
+        for part in parts(len(whole)):
+            wanted = {key for key in self._all.openings if part(key)}
+            beginnings.update((key, row) for row, key in enumerate(whole) if key in wanted)
+        told: set[int] = set()
+        for key, owner in zip(self._all.openings, owners, strict=True):
+            place = beginnings.get(key)
+            if place is not None and place not in told and whole[owner] != whole[place]:
+                told.add(place)
+                yield place, Finding("D809", f"the conversation is the beginning of {self._place(owner)}")
+
+    def _file(self, row: int) -> tuple[str, str]:
+        """Return the path and the split of a row's file."""
+        return self._files[bisect_right(self._starts, row) - 1]
+
+    def _train_first(self, rows: list[int]) -> list[int]:
+        """Return rows in the order of their splits, so that it is the held-out row that is found fault with."""
+        return sorted(rows, key=lambda row: (SPLITS.index(self._file(row)[1]), row))
+
+    def _place(self, row: int) -> str:
+        return f"{self._file(row)[0]}:{self._all.lines[row]}"
+
+
+def parts(count: int) -> Iterator[Any]:
+    """Yield tests of keys that together let each key pass once: as many as keep the keys of a part few."""
+    number = 1 + count // _AT_ONCE
+    for part in range(number):
+        yield lambda key, part=part: key % number == part
+
+
+def groups(keys: Sequence[int]) -> Iterable[list[int]]:
+    """Return the places of equal keys, of those that stand more than once, in the order of the first places."""
+    found: list[list[int]] = []
+    for part in parts(len(keys)):
+        first: dict[int, int] = {}
+        more: dict[int, list[int]] = {}
+        for place, key in enumerate(keys):
+            if part(key):
+                if key not in first:
+                    first[key] = place
+                elif key in more:
+                    more[key].append(place)
+                else:
+                    more[key] = [first[key], place]
+        found += more.values()
+    return sorted(found)

@@ -1,0 +1,136 @@
+"""One run of the linter over some inputs: files opened, cut, linted in order or in parallel, and told in order."""
+
+from __future__ import annotations
+
+import os
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from phi3data import targets
+from phi3data.lint.dataset import FileFacts
+from phi3data.lint.located import beside, in_file
+from phi3data.lint.opening import Opened, open_input
+from phi3data.lint.project import Project, split_of
+from phi3data.lint.rows import Job, lint
+from phi3data.sources import lines
+from phi3data.sources.open import plan as cut
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from phi3data.lint.conversation import Plan
+    from phi3data.lint.located import Located
+    from phi3data.lint.rows import Linted
+    from phi3data.rules.placed import Placed
+    from phi3data.settings import Settings
+    from phi3data.sources.files import Scratch
+    from phi3data.sources.inputs import Input
+    from phi3data.sources.source import Shard
+
+_MANY = 6  # shards of 8 MiB, from which more than one process pays
+
+
+class Run:
+    """Findings file by file: of the file from outside, of its rows, of its rows together; then of the whole data set.
+
+    What is counted (`rows`, `opened`) is complete when all findings were taken.
+    """
+
+    def __init__(
+        self,
+        inputs: list[Input],
+        plan: Plan,
+        settings: Settings,
+        *,
+        encoding: str | None = None,
+        project: bool = False,
+        splits: dict[str, str] | None = None,
+        workers: int | None = 1,
+    ) -> None:
+        """`plan` is for all files; which rules are wanted of a file `settings` say.
+
+        With `project` the files are one data set, each of the split that `splits` gives for its absolute path, or that
+        its name tells. `workers` are processes; None takes as many as pay.
+        """
+        self.rows = 0
+        self.opened: list[Opened] = []
+        self._inputs, self._plan, self._settings, self._encoding = inputs, plan, settings, encoding
+        self._project, self._splits, self._workers = project, splits or {}, workers
+        self._target = targets.target(plan.target)
+        self._shards: list[list[Shard]] = []
+        self._before = (0, 0)  # lines and records of the file so far
+
+    def findings(self, work: Path | Scratch) -> Iterator[Located]:
+        """Yield the findings. Copies of what cannot be read in place go to `work`."""
+        for index, item in enumerate(self._inputs):
+            opened = open_input(item, index, self._encoding, work, self._target)
+            self.opened.append(opened)
+            self._shards.append([] if opened.source is None else list(cut([opened.source])))
+        workers = self._processes(sum(map(len, self._shards)))
+        parts = self._in_parallel(workers) if workers > 1 else map(lint, self._jobs(ahead=False))
+        project = Project(self._target)
+        for opened, shards in zip(self.opened, self._shards, strict=True):
+            yield from self._placed(opened.findings, opened.name)
+            facts = FileFacts(self._target, project=self._project)
+            for part in islice(parts, len(shards)):
+                self._before = (self._before[0] + part.lines, self._before[1] + part.records)
+                facts.merge(part.facts)
+                yield from part.findings
+            self._before = (0, 0)
+            self.rows += facts.rows
+            yield from self._placed(facts.findings(), opened.name)
+            if facts.keys is not None:
+                project.add(facts.keys, opened.name, self._split(opened.name))
+        if self._project and self.opened:
+            yield from self._placed(project.together(), self.opened[0].name)
+            for found in project.beside():
+                if self._settings.wants(found.finding.code, found.path):
+                    yield beside(found, self._target)
+
+    def _processes(self, shards: int) -> int:
+        """Return how many processes to use: as asked, or one a CPU where there is so much that starting them pays."""
+        if self._workers is not None:
+            return min(self._workers, shards)
+        return 1 if shards < _MANY else min(_cpus(), shards)
+
+    def _split(self, name: str) -> str:
+        return self._splits.get(str(Path(name).absolute())) or split_of(name)
+
+    def _in_parallel(self, workers: int) -> Iterator[Linted]:
+        from phi3data.workers import in_order, pool
+
+        with pool(workers) as submit:
+            yield from in_order(submit, lint, self._jobs(ahead=True))
+
+    def _jobs(self, *, ahead: bool) -> Iterator[Job]:
+        """Yield the parts of all files with the number of lines before each; `ahead` of reading, these are counted."""
+        for opened, shards in zip(self.opened, self._shards, strict=True):
+            plan = msgspec.structs.replace(self._plan, codes=self._settings.codes(opened.name))
+            line = 0
+            for shard in shards:
+                assert opened.source is not None
+                before = (shard.line, shard.record) if shard.line >= 0 else (line, line) if ahead else self._before
+                yield Job(opened.source, shard, *before, plan, self._project)
+                if ahead and opened.source.layout == "lines":
+                    line += lines.block(opened.source, shard).total
+
+    def _placed(self, findings: Iterable[Placed], name: str) -> Iterator[Located]:
+        codes = self._settings.codes(name)
+        for placed in findings:
+            if placed.finding.code in codes:
+                yield in_file(placed, name, self._target, _file_fix(placed.finding.code))
+
+
+def _file_fix(code: str) -> str | None:
+    from phi3data.fixes import FILE_FIXES
+
+    fix = FILE_FIXES.get(code)
+    return None if fix is None else "safe" if fix.safe else "unsafe"
+
+
+def _cpus() -> int:
+    """Return how many CPUs this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

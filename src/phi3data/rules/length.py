@@ -1,0 +1,100 @@
+"""L: how long rows are, in tokens, and how much of them is trained on.
+
+Exact with a tokenizer, else an estimate that says so. Most rows are so short that nothing has to be counted: a token is
+a byte of text at least.
+"""
+
+from __future__ import annotations
+
+import heapq
+from bisect import bisect_left
+from collections import Counter
+from itertools import accumulate
+from typing import TYPE_CHECKING
+
+from phi3data.findings import Finding
+from phi3data.rules.base import Rule
+from phi3data.rules.placed import Placed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+RULES = (
+    Rule("L701", "over-context", "error", "longer than the context", "The end, often the answer, is cut off."),
+    Rule(
+        "L702",
+        "answer-lost",
+        "error",
+        "every trained token lies past the context",
+        "What is left after the cut holds no answer: the row costs time and teaches nothing.",
+    ),
+    Rule(
+        "L703",
+        "few-trained-tokens",
+        "warning",
+        "a long row of which next to nothing is trained on",
+        "It takes the time of hundreds of short rows for a few trained tokens, and averages of the loss hide them.",
+    ),
+    Rule(
+        "L704",
+        "length-outlier",
+        "info",
+        "many times as long as the other rows",
+        "Batches are padded to the longest row, and one row of another kind is often a mistake of an export.",
+    ),
+)
+
+LONG = 1000  # tokens from which the trained share is looked at
+LEAST_SHARE = 0.01  # of the tokens of a long row
+TIMES = 50  # the median length, from which a row is an outlier
+_SHOWN = 5  # outliers that are told of
+_LEAST_ROWS = 50  # under which a median says nothing
+
+
+def check(total: int, first: int | None, supervised: int, limit: int, *, estimated: bool) -> Iterator[Finding]:
+    """Yield the problems of a row of `total` tokens, of which `supervised` are trained, from position `first` on."""
+    words = "an estimated " if estimated else ""
+    if total > limit:
+        yield too_long(total, limit, estimated=estimated)
+        if first is not None and first >= limit:
+            yield Finding("L702", f"the first trained token is {words}number {first + 1:,}, the limit is {limit:,}")
+    if total >= LONG and first is not None and supervised < LEAST_SHARE * total:
+        yield Finding("L703", f"{words}{supervised:,} of {total:,} tokens are trained on")
+
+
+def too_long(total: int, limit: int, *, estimated: bool) -> Finding:
+    """Return L701 for a row of `total` tokens where `limit` fit."""
+    words = "an estimated " if estimated else ""
+    return Finding("L701", f"{words}{total:,} tokens, the limit is {limit:,}")
+
+
+class Sizes:
+    """L704: the rows that are many times as long as the median, by the bytes they take. Parts add up with `merge`."""
+
+    def __init__(self) -> None:
+        self._octaves: Counter[int] = Counter()  # rows by the bits of their size
+        self._longest: list[tuple[int, int]] = []  # a heap of (bytes, -line)
+
+    def add(self, sizes: Sequence[int], lines: Iterable[int]) -> None:
+        """Count rows of so many bytes, at least one, and at these lines, from 1."""
+        self._octaves.update(map(int.bit_length, sizes))
+        if len(self._longest) < _SHOWN or max(sizes) > self._longest[0][0]:
+            longest = heapq.nlargest(_SHOWN, zip(sizes, (-line for line in lines), strict=True))
+            self._longest = heapq.nlargest(_SHOWN, self._longest + longest)[::-1]
+
+    def merge(self, later: Sizes) -> None:
+        """Add what a later part of the file holds."""
+        self._octaves.update(later._octaves)
+        self._longest = heapq.nlargest(_SHOWN, self._longest + later._longest)[::-1]
+
+    def findings(self) -> Iterator[Placed]:
+        """Yield the longest rows, if they are outliers."""
+        rows = self._octaves.total()
+        if rows < _LEAST_ROWS:
+            return
+        below = list(accumulate(self._octaves[bits] for bits in range(64)))
+        median = 3 * 2 ** (bisect_left(below, rows / 2) - 2)  # the middle of its octave
+        for size, line in sorted(self._longest, key=lambda item: -item[1]):
+            if size >= TIMES * median:
+                problem = f"{size:,} bytes, about {size / median:,.0f} times the median of {rows:,} rows"
+                yield Placed(Finding("L704", problem), -line)

@@ -43,7 +43,7 @@ def write_command(paths: tuple[str, ...], file: Path | None, *, overwrite: bool,
         raise OutputError(
             f"{file}: exists; phi3data baseline prune takes out what is mended, --overwrite takes in what is new"
         )
-    made = Baseline.of(_findings(linting, options))
+    made = Baseline.of(_findings(linting))
     made.save(file)
     click.echo(f"{file}: {_counted(made.total)}")
     return 0
@@ -61,7 +61,7 @@ def prune_command(paths: tuple[str, ...], file: Path | None, **options: Any) -> 
     linting = Linting(paths, select="", ignore="", **options)
     file = file or linting.settings.baseline
     old = Baseline.load(file)
-    left = old.prune(_findings(linting, options))
+    left = old.prune(_findings(linting))
     if left.total < old.total:
         left.save(file)
     click.echo(f"{file}: {_counted(old.total - left.total)} taken out, {left.total:,} left")
@@ -88,22 +88,12 @@ def show_command(file: Path | None) -> int:
     return 0
 
 
-def _findings(linting: Linting, options: dict[str, Any]) -> list[Located]:
+def _findings(linting: Linting) -> list[Located]:
     """Return what `check` finds without a baseline; what is wrong with the configuration is never an old finding."""
-    from phi3data.lint import check
+    from phi3data.sources.files import Scratch
 
-    result = check(
-        linting.paths,
-        encoding=options["encoding"],
-        model=linting.model,
-        tokenizer=linting.tokenizer,
-        target=linting.target,
-        project=options["project"],
-        splits=linting.splits,
-        settings=linting.settings,
-        force_exclude=options["force_exclude"],
-        workers=options["jobs"],
-    )
+    with Scratch() as work:
+        result = linting.check(work, baseline=False)
     for note in result.notes:
         click.echo(f"note: {note}", err=True)
     return [found for found in result.findings if not found.code.startswith("Z")]

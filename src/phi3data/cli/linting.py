@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -31,7 +31,11 @@ OPTIONS = (
         metavar="FILE",
         help="Configuration; else the nearest phi3data.toml, or pyproject.toml with [tool.phi3data].",
     ),
-    click.option("--force-exclude", is_flag=True, help="Leave out excluded files even where they are named."),
+    click.option(
+        "--force-exclude",
+        is_flag=True,
+        help="Leave out excluded files, and .json that holds no chats, even where they are named (for hooks).",
+    ),
 )
 CHECKING = (
     *OPTIONS,
@@ -113,8 +117,8 @@ class Linting:
         named = [path for paths in self.splits.values() for path in paths]
         return [os.path.relpath(path) for path in named or [self.settings.root]]
 
-    def check(self, work: Path | Scratch, baseline: Path | None = None) -> CheckResult:
-        """Lint, and pass over what the baseline holds: the one named, else the configured one."""
+    def check(self, work: Path | Scratch, baseline: Path | Literal[False] | None = None) -> CheckResult:
+        """Lint, and pass over what the baseline holds: the one named, else the configured one; False is none."""
         from phi3data.lint import check
         from phi3data.settings import Baseline
 
@@ -135,6 +139,6 @@ class Linting:
         )
         if baseline is None and self.settings.keys.baseline is not None:
             baseline = self.settings.baseline
-        if baseline is not None:
+        if baseline:
             result.findings = list(Baseline.load(baseline).filter(result.findings))
         return result

@@ -7,6 +7,7 @@ row by row, `conversation.py` looks at what is said, `dataset.py` adds up what t
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -101,9 +102,9 @@ def check(
     paths = [opened.name for opened in run.opened]
     sources = [opened.source for opened in run.opened if opened.source is not None]
     if settings.file is not None:
-        about = (*settings.unknown, *allowances.notes(paths, whole_project=project))
-        chosen = targets.target(target)
-        findings += [in_file(placed, str(settings.file), chosen, None) for placed in about]
+        name, chosen = os.path.relpath(settings.file), targets.target(target)
+        about = allowances.notes(paths, whole_project=project)
+        findings += [in_file(placed, name, chosen, None) for placed in about]
     return CheckResult(findings, run.rows, paths, (note,) if note else (), sources)
 
 

@@ -39,7 +39,8 @@ def inputs(
 ) -> list[Input]:
     """Return the inputs that `source` names; of a directory only those that hold JSON lines, or chats in JSON.
 
-    What the settings exclude is left out of directories and patterns, with `force_exclude` also where it is named.
+    What the settings exclude is left out of directories and patterns, with `force_exclude` also where it is named, and
+    with it .json files that hold something else.
     Raises as `sources.inputs.find` does.
     """
     if isinstance(source, str | Path):
@@ -52,6 +53,8 @@ def inputs(
         items = [replace(item, name=stdin_filename or item.name) for item in find(name)] if stream else _named(name)
         if force_exclude or not (stream or Path(name).is_file()):
             items = [item for item in items if not settings.excluded(item.name)]
+        if force_exclude:  # hooks name every .json file of a repository
+            items = [item for item in items if item.container != "json" or _holds_chats(item)]
         found += items
     return found
 

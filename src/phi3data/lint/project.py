@@ -157,11 +157,13 @@ class Project:
     def _answers(self) -> Iterator[tuple[int, Finding]]:
         whole = self._all.whole
         for rows in groups(self._all.asked):
-            answers = {whole[row] for row in rows}
-            if self._all.asked[rows[0]] and len(answers) > 1:
-                other = next(row for row in rows if whole[row] != whole[rows[0]])
-                problem = f"{len(answers):,} different answers to one prompt; another is at {self._place(rows[0])}"
-                yield other, Finding("D804", problem)
+            if not self._all.asked[rows[0]]:
+                continue
+            answers = list({whole[row]: row for row in reversed(rows)}.values())[::-1]  # the first row of each
+            for row in answers if len(answers) > 1 else ():
+                other = answers[0] if row != answers[0] else answers[1]
+                problem = f"{len(answers):,} different answers to one prompt; another is at {self._place(other)}"
+                yield row, Finding("D804", problem)
 
     def _beginnings(self) -> Iterator[tuple[int, Finding]]:
         whole, owners = self._all.whole, self._all.owners

@@ -33,7 +33,8 @@ def decode(raw: bytes, *, last: bool = False) -> Any:
     # Parsers keep the last of two equal keys in silence. Inside a string a quote is always escaped, so `":` that does
     # not follow a backslash ends a key; more of them than keys in the value means that one was lost (or that a key has
     # an odd spelling: the slow path decides).
-    if raw.count(b'":') - raw.count(b'\\":') != _keys(value) or _SPACED_COLON.search(raw):
+    escaped = raw.count(b'\\":')
+    if raw.count(b'":') - escaped != _keys(value) or (escaped and b'\\\\":' in raw) or _SPACED_COLON.search(raw):
         duplicate = _duplicate_key(raw)
         if duplicate is not None:
             return duplicate

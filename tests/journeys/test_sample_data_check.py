@@ -1,4 +1,4 @@
-"""The linter on the sample data: every planted defect is found with its code at its row, and no other row has an error."""
+"""The linter on the sample data: every planted defect is found with its code at its row, no other row has an error."""
 
 from __future__ import annotations
 

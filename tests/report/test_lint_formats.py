@@ -19,8 +19,9 @@ from tests.report.test_lint_text import BASE, located
 
 import phi3data
 from phi3data.lint import Located
+from phi3data.lint.located import Skipped
 from phi3data.report.lint import REPORTERS, reporter, sarif
-from phi3data.report.lint.results import Options, Results, Skipped, project_root, relative
+from phi3data.report.lint.results import Options, Results, project_root, relative
 from phi3data.rules import RULES
 from phi3data.version import VERSION
 

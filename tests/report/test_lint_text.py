@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from phi3data.lint import Located
+from phi3data.lint.located import Skipped
 from phi3data.report.lint.excerpt import Excerpts, Lines, excerpt
-from phi3data.report.lint.results import Options, Results, Skipped
+from phi3data.report.lint.results import Options, Results
 from phi3data.report.lint.text import report
 from phi3data.text.visible import cells
 
@@ -130,8 +131,8 @@ def test_the_table_counts_rows_and_fixes() -> None:
     )
 
 
-def test_rows_are_counted_by_those_who_read_them_where_lines_are_no_rows() -> None:
-    results = Results([BASE, located(column=90)], 4, ("a.json",), rows_by_code={"R405": 2})
+def test_rows_are_counted_where_several_stand_on_a_line() -> None:
+    results = Results([located(record=1), located(column=90, record=2)], 4, ("a.json",))
     assert "R405     2    50.0%" in click.unstyle("".join(report(results, Options())))
 
 

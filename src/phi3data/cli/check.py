@@ -58,7 +58,7 @@ def check_command(
         result = linting.check(work, baseline=baseline)
         for note in result.notes:
             click.echo(f"note: {note}", err=True)
-        found = Results(result.findings, result.rows, result.paths)
+        found = Results(result.findings, result.rows, result.paths, result.skipped)
         shown = Options(max_per_rule or keys.max_per_rule, Lines.of(result.sources), project_root(Path.cwd()))
         write(wanted, found, shown, stdout=sys.stdout.buffer, colour=_wants_colour())
     if all(output.file is not None for output in wanted):

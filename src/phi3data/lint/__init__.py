@@ -16,7 +16,7 @@ import msgspec
 from phi3data import family, targets
 from phi3data.errors import UsageError, did_you_mean
 from phi3data.lint.conversation import Plan, judge
-from phi3data.lint.located import Located, in_file
+from phi3data.lint.located import Located, Skipped, in_file, summary
 from phi3data.lint.opening import inputs
 from phi3data.lint.run import Run
 from phi3data.rules import RULES
@@ -32,7 +32,8 @@ class CheckResult(msgspec.Struct):
     """What linting found.
 
     `rows` counts the rows looked at; `paths` are the files, the clean ones too; `sources` are those of them that could
-    be read, as they can be read again; `notes` are about the model and its tokenizer.
+    be read, as they can be read again; `notes` are about the model and its tokenizer; `skipped` are the rules that
+    could not run.
     """
 
     findings: list[Located]
@@ -40,6 +41,7 @@ class CheckResult(msgspec.Struct):
     paths: list[str]
     notes: tuple[str, ...] = ()
     sources: list[Source] = []
+    skipped: tuple[Skipped, ...] = ()
 
     @property
     def files(self) -> int:
@@ -53,11 +55,11 @@ class CheckResult(msgspec.Struct):
 
     def to_dict(self) -> dict[str, Any]:
         """Return what `--output json` prints."""
-        counts: dict[str, int] = {}
-        for found in self.findings:
-            counts[found.code] = counts.get(found.code, 0) + 1
-        summary = {"files": self.files, "rows": self.rows, "findings": len(self.findings), "codes": counts}
-        return {"findings": msgspec.to_builtins(self.findings), "summary": summary, "skipped": []}
+        return {
+            "findings": msgspec.to_builtins(self.findings),
+            "summary": summary(self.findings, self.rows, self.files),
+            "skipped": msgspec.to_builtins(self.skipped),
+        }
 
 
 def check(
@@ -105,7 +107,7 @@ def check(
         name, chosen = os.path.relpath(settings.file), targets.target(target)
         about = allowances.notes(paths, whole_project=project)
         findings += [in_file(placed, name, chosen, None) for placed in about]
-    return CheckResult(findings, run.rows, paths, (note,) if note else (), sources)
+    return CheckResult(findings, run.rows, paths, (note,) if note else (), sources, tuple(run.skipped()))
 
 
 def iter_findings(

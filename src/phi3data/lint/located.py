@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections import Counter
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -10,6 +11,8 @@ from phi3data.findings import Finding, Severity
 from phi3data.rules import RULES
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from phi3data.lint.project import Beside
     from phi3data.rules.placed import Placed
     from phi3data.sources.places import Places
@@ -37,6 +40,19 @@ class Located(msgspec.Struct, frozen=True):
     fingerprint: str
     fix: str | None
     record: int | None = None
+
+
+class Skipped(msgspec.Struct, frozen=True):
+    """A rule that could not run, and why."""
+
+    code: str
+    reason: str
+
+
+def summary(findings: Sequence[Located], rows: int, files: int) -> dict[str, Any]:
+    """Return the counts of a run, as `--output json` says them."""
+    codes = Counter(found.code for found in findings)
+    return {"files": files, "rows": rows, "findings": len(findings), "codes": dict(codes)}
 
 
 def in_row(

@@ -11,7 +11,7 @@ import msgspec
 
 from phi3data import targets
 from phi3data.lint.dataset import FileFacts
-from phi3data.lint.located import beside, in_file
+from phi3data.lint.located import Skipped, beside, in_file
 from phi3data.lint.opening import Opened, open_input
 from phi3data.lint.project import Project, split_of
 from phi3data.lint.rows import Job, lint
@@ -55,7 +55,7 @@ class Run:
         With `project` the files are one data set, each of the split that `splits` gives for its absolute path, or that
         its name tells. `workers` are processes; None takes as many as pay.
         """
-        self.rows = 0
+        self.rows = self._with_tools = 0
         self.opened: list[Opened] = []
         self._inputs, self._plan, self._settings, self._encoding = inputs, plan, settings, encoding
         self._project, self._splits, self._workers = project, splits or {}, workers
@@ -81,6 +81,7 @@ class Run:
                 yield from part.findings
             self._before = (0, 0)
             self.rows += facts.rows
+            self._with_tools += facts.partial_keys.rows_with("tools")
             yield from self._placed(facts.findings(), opened.name)
             if facts.keys is not None:
                 project.add(facts.keys, opened.name, self._split(opened.name))
@@ -89,6 +90,14 @@ class Run:
             for found in project.beside():
                 if self._settings.wants(found.finding.code, found.path):
                     yield beside(found, self._target)
+
+    def skipped(self) -> Iterator[Skipped]:
+        """Yield the rules that could not run, when all findings were taken."""
+        if self._with_tools and any("G904" in self._settings.codes(opened.name) for opened in self.opened):
+            from phi3data.rules.references import can_validate
+
+            if not can_validate():
+                yield Skipped("G904", "it needs jsonschema: pip install 'phi3kit[data]'")
 
     def _processes(self, shards: int) -> int:
         """Return how many processes to use: as asked, or one a CPU where there is so much that starting them pays."""

@@ -195,6 +195,10 @@ class PartialKeys:
             else:
                 self._without[key] = min(line, self._without.get(key, line))
 
+    def rows_with(self, key: str) -> int:
+        """Return how many rows have a key that is counted here."""
+        return self._with.get(key, 0)
+
     def merge(self, later: PartialKeys) -> None:
         """Add what a later part of the file holds."""
         self._rows += later._rows

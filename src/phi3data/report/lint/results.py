@@ -6,12 +6,14 @@ import json
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+
+from phi3data.lint.located import Skipped, summary
 
 if TYPE_CHECKING:
     from phi3data.findings import Severity
@@ -24,14 +26,6 @@ SEVERITIES: tuple[Severity, ...] = ("error", "warning", "info")
 
 
 @dataclass(frozen=True)
-class Skipped:
-    """A rule that could not run, and why."""
-
-    code: str
-    reason: str
-
-
-@dataclass(frozen=True)
 class Results:
     """The findings of a run in the order of the files, and what was looked at."""
 
@@ -39,18 +33,14 @@ class Results:
     rows: int
     paths: Sequence[str]  # of all files looked at, the clean ones too
     skipped: Sequence[Skipped] = ()
-    rows_by_code: Mapping[str, int] | None = None  # rows that a rule found fault with; lines are counted otherwise
 
-    def rows_with(self, code: str, findings: Iterable[Located]) -> int:
-        """Return how many rows a rule found fault with; `findings` are all of that rule."""
-        if self.rows_by_code is None:  # a file of one line, or a row of many, is then counted wrongly
-            return len({(found.path, found.line) for found in findings})
-        return self.rows_by_code.get(code, 0)
+    def rows_with(self, findings: Iterable[Located]) -> int:
+        """Return in how many rows these findings are; what is of a whole file counts as one."""
+        return len({(found.path, found.record or -found.line) for found in findings})
 
     def summary(self) -> dict[str, Any]:
         """Return what `--output json` says under `summary`."""
-        codes = Counter(found.code for found in self.findings)
-        return {"files": len(self.paths), "rows": self.rows, "findings": len(self.findings), "codes": dict(codes)}
+        return summary(self.findings, self.rows, len(self.paths))
 
     def headline(self) -> str:
         """Return the one line that says how much was found."""

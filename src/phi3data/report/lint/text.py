@@ -81,7 +81,7 @@ def _table(results: Results) -> Iterator[str]:
         by_code.setdefault(found.code, []).append(found)
     lines = []
     for code, findings in sorted(by_code.items()):
-        rows = results.rows_with(code, findings)
+        rows = results.rows_with(findings)
         fixable = sum(found.fix is not None for found in findings)
         cells = (f"{rows:,}", _share(rows, results.rows), f"{fixable:,}" if fixable else "–", findings[0].name)
         lines.append((code, findings[0].severity, cells))

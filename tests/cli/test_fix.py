@@ -112,3 +112,19 @@ def test_nothing_is_changed_where_an_argument_is_wrong(dirty: Path, tmp_path: Pa
     with pytest.raises(UsageError, match="this is one of the files to fix"):
         run(dirty, "--ledger", dirty)
     assert dirty.read_text("utf-8") == DIRTY
+
+
+def test_rows_that_others_make_superfluous_go_with_the_whole_project_in_view(tmp_path: Path) -> None:
+    train, held = tmp_path / "train.jsonl", tmp_path / "validation.jsonl"
+    rows = [ROW % ("user", answer) for answer in ("Hello!", "Good day!", "hello!")]
+    train.write_text("".join(rows))
+    held.write_text(rows[1] + ROW.replace("Hi", "Bye") % ("user", "Goodbye!"))
+    assert "nothing to fix" in run(tmp_path).stdout
+    assert "1  D802" in run(tmp_path, "--project").stdout
+    assert train.read_text() == rows[0] + rows[1]
+    assert held.read_text().startswith(rows[1]), "what is held out goes with unsafe fixes only"
+    found = run(tmp_path, "--project", "--unsafe-fixes", "--ledger", tmp_path / "ledger.json")
+    assert found.exit_code == 0
+    assert held.read_text() == ROW.replace("Hi", "Bye") % ("user", "Goodbye!")
+    assert json.loads((tmp_path / "ledger.json").read_text())["code"] == "D805"
+    assert "nothing to fix" in run(tmp_path, "--project", "--unsafe-fixes").stdout

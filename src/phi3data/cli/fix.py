@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from phi3data.cli.linting import OPTIONS, Linting
+from phi3data.cli.linting import OPTIONS, PROJECT, Linting
 from phi3data.cli.options import add
 from phi3data.errors import InputError, UsageError, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from phi3data.findings import Finding
     from phi3data.fixes.file import LineFix
     from phi3data.sources.inputs import Input
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 @click.option(
     "--ledger", type=click.Path(dir_okay=False, path_type=Path), help="Write every change to this .jsonl file."
 )
-@add(*OPTIONS)
+@add(*OPTIONS, PROJECT)
 def fix_command(paths: tuple[str, ...], ledger: Path | None, *, unsafe: bool, diff: bool, **options: Any) -> int:
     """Mend chat rows in PATHS (.jsonl files and directories), in place.
 
@@ -49,9 +50,10 @@ def fix_command(paths: tuple[str, ...], ledger: Path | None, *, unsafe: bool, di
     lint = line_linter(Plan(frozenset(RULES), linting.model, linting.tokenizer, destination.name))
     summary = _Summary()
     items = _inputs(linting, ledger)
+    drops = _drops(linting, unsafe=unsafe)
     with _ledger(None if diff else ledger) as keep:
         for item in items:
-            plan = FixPlan(codes & linting.settings.codes(item.name), unsafe, destination)
+            plan = FixPlan(codes & linting.settings.codes(item.name), unsafe, destination, drops.get(item.name, {}))
             fixes = summary.counted(item.name, fix_file(item, lint, plan, write=not diff))
             if diff:
                 for line in unified(item.name, fixes):
@@ -61,6 +63,20 @@ def fix_command(paths: tuple[str, ...], ledger: Path | None, *, unsafe: bool, di
     for line in summary.lines(diff=diff):
         click.echo(line, err=diff)
     return int(diff and bool(summary.codes))
+
+
+def _drops(linting: Linting, *, unsafe: bool) -> dict[str, dict[int, Finding]]:
+    """Return the rows that go because of other rows of the project, by file and line."""
+    from phi3data.findings import Finding
+    from phi3data.sources.files import Scratch
+
+    drops: dict[str, dict[int, Finding]] = {}
+    if linting.project:
+        with Scratch() as work:
+            for found in linting.check(work, baseline=False).findings:
+                if found.code == "D802" or (unsafe and found.code == "D805"):
+                    drops.setdefault(found.path, {})[found.line] = Finding(found.code, found.message)
+    return drops
 
 
 def _codes(select: str, ignore: str) -> frozenset[str]:

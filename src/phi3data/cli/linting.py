@@ -37,14 +37,15 @@ OPTIONS = (
         help="Leave out excluded files, and .json that holds no chats, even where they are named (for hooks).",
     ),
 )
+PROJECT = click.option(
+    "--project",
+    is_flag=True,
+    help="Look at all rows beside each other, as one data set; without PATHS at the configured splits.",
+)
 CHECKING = (
     *OPTIONS,
     click.option("--encoding", metavar="NAME", help="Encoding of the files, for example cp1252."),
-    click.option(
-        "--project",
-        is_flag=True,
-        help="Look at all rows beside each other, as one data set; without PATHS at the configured splits.",
-    ),
+    PROJECT,
     JOBS,
 )
 
@@ -69,7 +70,8 @@ class Linting:
         stdin_filename: str | None = None,
     ) -> None:
         self.select, self.ignore, self.force_exclude = select, ignore, force_exclude
-        self._paths, self._config, self._project, self._stdin = paths, config, project, stdin_filename
+        self.project = project
+        self._paths, self._config, self._stdin = paths, config, stdin_filename
         self._model, self._target, self._tokenizer = model, target, tokenizer
         self._encoding, self._jobs = encoding, jobs
 
@@ -102,7 +104,7 @@ class Linting:
     @cached_property
     def splits(self) -> dict[str, list[Path]]:
         """The files of the configured splits, where the whole project is looked at."""
-        return self.settings.split_files() if self._project else {}
+        return self.settings.split_files() if self.project else {}
 
     @property
     def paths(self) -> list[str]:
@@ -112,7 +114,7 @@ class Linting:
         """
         if self._paths:
             return list(self._paths)
-        if not self._project:
+        if not self.project:
             raise UsageError("no PATHS: name files or folders, - for standard input, or --project for the configured")
         named = [path for paths in self.splits.values() for path in paths]
         return [os.path.relpath(path) for path in named or [self.settings.root]]
@@ -129,7 +131,7 @@ class Linting:
             model=self.model,
             tokenizer=self.tokenizer,
             target=self.target,
-            project=self._project,
+            project=self.project,
             splits=self.splits,
             settings=self.settings,
             force_exclude=self.force_exclude,

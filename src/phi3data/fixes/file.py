@@ -20,7 +20,7 @@ import msgspec
 from phi3data.errors import InputError, MissingExtraError
 from phi3data.findings import Finding
 from phi3data.fixes import FILE_FIXES, style
-from phi3data.fixes.change import Change
+from phi3data.fixes.change import Change, changes
 from phi3data.fixes.line import carriage_return
 from phi3data.fixes.row import fix_row
 from phi3data.rules.file import not_data, unreadable
@@ -52,11 +52,15 @@ class LineFix(msgspec.Struct, frozen=True):
 
 
 class FixPlan(msgspec.Struct, frozen=True):
-    """What to fix: the codes that may be, with unsafe fixes or without, and for which destination."""
+    """What to fix: the codes that may be, with unsafe fixes or without, and for which destination.
+
+    `drops` are the lines of this file that go because of other rows, each with the finding that says so.
+    """
 
     codes: frozenset[str]
     unsafe: bool
     target: TargetProfile
+    drops: dict[int, Finding] = {}
 
     def wants(self, code: str) -> bool:
         """Tell whether a file may be fixed for this code."""
@@ -165,7 +169,8 @@ class _File:
         for number, raw, end in self._rows():
             written = raw
             if end is not None:
-                done = self._line(raw)
+                goes = self._plan.drops.get(number)
+                done = LineFix(None, tuple(changes(raw, (), [goes])), raw) if goes else self._line(raw)
                 if done.done:
                     self.changed = True
                     yield msgspec.structs.replace(done, line=number)

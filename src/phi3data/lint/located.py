@@ -96,7 +96,7 @@ def in_file(placed: Placed, path: str, target: TargetProfile, fix: str | None) -
     )
 
 
-def beside(found: Beside, target: TargetProfile) -> Located:
+def beside(found: Beside, target: TargetProfile, fix: str | None) -> Located:
     """Place a finding of a row beside another row."""
     finding, rule = found.finding, RULES[found.finding.code]
     return Located(
@@ -110,7 +110,7 @@ def beside(found: Beside, target: TargetProfile) -> Located:
         end_column=None,
         pointer="",
         fingerprint=fingerprint(finding, found.key.to_bytes(8)),
-        fix=None,
+        fix=fix,
         record=found.record,
     )
 

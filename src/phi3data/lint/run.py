@@ -89,7 +89,7 @@ class Run:
             yield from self._placed(project.together(), self.opened[0].name)
             for found in project.beside():
                 if self._settings.wants(found.finding.code, found.path):
-                    yield beside(found, self._target)
+                    yield beside(found, self._target, _file_fix(found.finding.code))
 
     def skipped(self) -> Iterator[Skipped]:
         """Yield the rules that could not run, when all findings were taken."""

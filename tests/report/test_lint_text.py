@@ -267,3 +267,17 @@ def test_the_lines_of_a_run_are_those_of_its_sources(tmp_path: Path) -> None:
     csv = tmp_path / "rows.csv"
     csv.write_text("question,answer\na,b\n")
     assert Lines.of([open_source(item, 0, SourceConfig(), tmp_path) for item in find(csv)])(str(csv), 2) is None
+
+
+@given(st.text(min_size=1, max_size=200), st.data())
+def test_an_excerpt_keeps_to_its_room_and_points_at_the_place(text: str, data: st.DataObject) -> None:
+    start = data.draw(st.integers(1, len(text)))
+    end = data.draw(st.integers(start + 1, len(text) + 1))
+    room = data.draw(st.integers(24, 120))
+    line, caret = excerpt(text, start, end, room=room)
+    assert cells(line) <= room
+    assert 1 <= cells(caret) <= room
+    plain = "".join(character if character.isascii() and character.isprintable() else "x" for character in text)
+    line, caret = excerpt(plain, start, end, room=room)
+    assert len(line) <= room
+    assert line[caret.index("^")] == plain[start - 1]

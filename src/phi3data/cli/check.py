@@ -59,13 +59,23 @@ def check_command(
         for note in result.notes:
             click.echo(f"note: {note}", err=True)
         found = Results(result.findings, result.rows, result.paths, result.skipped)
-        shown = Options(max_per_rule or keys.max_per_rule, Lines.of(result.sources), project_root(Path.cwd()))
+        shown = Options(
+            max_per_rule or keys.max_per_rule, Lines.of(result.sources), project_root(Path.cwd()), _width()
+        )
         write(wanted, found, shown, stdout=sys.stdout.buffer, colour=_wants_colour())
     if all(output.file is not None for output in wanted):
         click.echo(found.headline(), err=True)
     least = fail_on or keys.fail_on or "warning"
     failing = {"error": {"error"}, "warning": {"error", "warning"}, "never": set[str]()}[least]
     return int(any(item.severity in failing for item in result.findings))
+
+
+def _width() -> int:
+    """Return the width of the terminal; 0 where the output goes elsewhere."""
+    if not sys.stdout.isatty():
+        return 0
+    columns = os.environ.get("COLUMNS", "")
+    return int(columns) if columns.isdecimal() else os.get_terminal_size(sys.stdout.fileno()).columns
 
 
 def _wants_colour() -> bool:

@@ -22,19 +22,29 @@ AROUND = 40  # characters shown on each side of the place, and at most this many
 _CHUNK = 2**20
 
 
-def excerpt(text: str, column: int, end_column: int | None = None) -> tuple[str, str]:
+def excerpt(text: str, column: int, end_column: int | None = None, *, room: int = 0) -> tuple[str, str]:
     """Return ±40 characters around a place in a line, unseen characters made visible, and the line of the caret.
 
-    Columns are 1-based, in code points, the end exclusive; the caret is as wide as the place.
+    Columns are 1-based, in code points, the end exclusive; the caret is as wide as the place. Where there is `room` for
+    fewer, so many cells of a terminal, less is shown.
     """
     start = min(max(column, 1) - 1, len(text))
     wanted = start + 1 if end_column is None else max(end_column - 1, start + 1)
-    end = min(wanted, start + AROUND, len(text))
-    first = max(0, start - AROUND)
-    last = min(len(text), end + (AROUND if end == wanted else 0))
+    end = start + _fitting(text[start : min(wanted, start + AROUND)], room // 2)
+    side = (room - cells(one_line(text[start:end])) - 2) // 2  # without the two dots
+    first = start - _fitting(text[max(0, start - AROUND) : start][::-1], side)
+    last = end + (_fitting(text[end : end + AROUND], side) if end == wanted else 0)
     before = ("…" if first else "") + one_line(text[first:start])
     here, after = one_line(text[start:end]), one_line(text[end:last]) + ("…" if last < len(text) else "")
     return before + here + after, " " * cells(before) + "^" + "~" * (cells(here) - 1)
+
+
+def _fitting(text: str, room: int) -> int:
+    """Return how many characters of a text fit; all of them where there is no end of room, one at least."""
+    most = len(text)
+    while room > 0 and most > 1 and cells(one_line(text[:most])) > room:
+        most -= 1
+    return most
 
 
 class Excerpts:
@@ -44,9 +54,9 @@ class Excerpts:
     out, in the excerpts of all findings of its line.
     """
 
-    def __init__(self, raw_of: RawOf | None, findings: Iterable[Located] = ()) -> None:
-        """`findings` are all of the run, not only those that are shown."""
-        self._raw_of = raw_of
+    def __init__(self, raw_of: RawOf | None, findings: Iterable[Located] = (), room: int = 0) -> None:
+        """`findings` are all of the run, not only those that are shown; `room` is as for `excerpt`."""
+        self._raw_of, self._room = raw_of, room
         self._private: dict[tuple[str, int], list[Located]] = {}
         for found in findings:
             if found.code.startswith("P"):
@@ -70,9 +80,10 @@ class Excerpts:
         if self._raw is None or not self._text.strip():
             return None
         if found.column is not None:
-            return excerpt(self._text, found.column, found.end_column)
+            return excerpt(self._text, found.column, found.end_column, room=self._room)
         place = self._by_pointer(found)
-        return excerpt(self._text, *place) if place else (excerpt(self._text, 1)[0], "")
+        line, caret = excerpt(self._text, *(place or (1, None)), room=self._room)
+        return line, caret if place else ""
 
     def _by_pointer(self, found: Located) -> tuple[int, int] | None:
         """Rows of tables have no columns to report, but as JSON, as they are kept, they can be shown."""

@@ -53,12 +53,14 @@ class Options:
     """How to show findings.
 
     `max_per_rule` caps what is shown to people of each rule (text, github); None is the format's own default.
-    `raw_of` reads a line again for its excerpt; `root` is what paths are relative to where a format wants that.
+    `raw_of` reads a line again for its excerpt; `root` is what paths are relative to where a format wants that. `width`
+    is that of the terminal, in cells; 0 where there is none.
     """
 
     max_per_rule: int | None = None
     raw_of: RawOf | None = None
     root: Path = Path()
+    width: int = 0
 
 
 # Yields the text of a report in pieces, styled with ANSI codes where it is for a terminal.

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from phi3data.report.lint.results import Options, Results
 
 MAX_PER_RULE = 20
+_INDENT = "    "
+_LEAST = 16  # cells of an excerpt: on a narrower terminal it wraps
 _COLOURS: dict[Severity, str] = {"error": "red", "warning": "yellow", "info": "blue"}
 _HEAD = ("rows", "of rows", "fixable", "name")
 
@@ -30,7 +32,7 @@ def report(results: Results, options: Options) -> Iterator[str]:
     """Yield the findings by place, then the table."""
     most = MAX_PER_RULE if options.max_per_rule is None else options.max_per_rule
     shown, more = capped(results.findings, most)
-    excerpts = Excerpts(options.raw_of, results.findings)
+    excerpts = Excerpts(options.raw_of, results.findings, options.width and max(options.width - len(_INDENT), _LEAST))
     spaced = True
     for _, together in groupby(_by_place(shown), key=_place):
         for line in _findings(list(together), excerpts):
@@ -68,9 +70,9 @@ def _findings(together: list[Located], excerpts: Excerpts) -> Iterator[str]:
     if excerpt is None:
         return
     line, caret = excerpt
-    yield f"    {line}\n"
+    yield f"{_INDENT}{line}\n"
     if caret:
-        yield f"    {click.style(caret, fg=_COLOURS[together[0].severity], bold=True)}\n"
+        yield f"{_INDENT}{click.style(caret, fg=_COLOURS[together[0].severity], bold=True)}\n"
     yield "\n"
 
 

@@ -66,8 +66,7 @@ def resolve(table: dict[str, Any], where: str = "recipe") -> Recipe:
         key = at.strip("`").removeprefix("$.")
         text = text[0].lower() + text[1:].replace("`", "")
         raise UsageError(f"{where}: {key or 'recipe'}: {text}{_choices(key)}") from None
-    if recipe.split.validation + recipe.split.test >= 1:
-        raise UsageError(f"{where}: split: validation and test together leave nothing for train")
+    _refuse_splits(recipe.split, where)
     try:
         msgspec.json.encode(recipe)
     except UnicodeEncodeError:
@@ -78,6 +77,17 @@ def resolve(table: dict[str, Any], where: str = "recipe") -> Recipe:
     family.model(recipe.model)
     targets.target(recipe.target)
     return recipe
+
+
+def _refuse_splits(split: SplitConfig, where: str) -> None:
+    sizes = {"validation": split.validation, "test": split.test}
+    for name, size in sizes.items():
+        if size >= 1 and size != int(size):
+            raise UsageError(f"{where}: split.{name}: {size} is neither a fraction below 1 nor a whole number of rows")
+    if sum(size for size in sizes.values() if size < 1) >= 1:
+        raise UsageError(f"{where}: split: validation and test together leave nothing for train")
+    if split.stable and (split.time is not None or max(sizes.values()) >= 1):
+        raise UsageError(f"{where}: split.stable: goes with fractions only, not with a number of rows or a time")
 
 
 def parse_setting(text: str) -> tuple[str, Any]:

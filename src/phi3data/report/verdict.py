@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from phi3data import targets
 from phi3data.rules import title
+from phi3data.steps.split import wanted_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,11 +61,11 @@ def _warnings(profile: Profile, recipe: Recipe, kept_with: list[tuple[str, int]]
     wanted = recipe.split.enabled and recipe.split.validation
     if wanted and profile.rows_kept and not profile.outputs.get("validation.jsonl"):
         yield "There is no validation set: all rows ask the same, or belong to one group."
-    for name, fraction in (("validation", recipe.split.validation), ("test", recipe.split.test)):
+    for name, size in (("validation", recipe.split.validation), ("test", recipe.split.test)):
         rows = profile.outputs.get(f"{name}.jsonl", 0)
-        if recipe.split.enabled and rows and abs(rows - fraction * profile.rows_kept) > max(2, 0.2 * rows):
-            share = rows / profile.rows_kept
-            yield f"{share:.0%} of the rows are in {name}, not {fraction:.0%}: rows that ask the same stay together."
+        wanted = wanted_rows(size, profile.rows_kept)
+        if recipe.split.enabled and rows and size and abs(rows - wanted) > max(2, 0.2 * rows):
+            yield f"{_rows(rows)} are in {name}, not {wanted:,}: rows that ask the same stay together."
     lost = [label.label for label in profile.labels if not label.after]
     if lost:
         yield f"No row is left of {', '.join(lost[:5])}{' …' if len(lost) > 5 else ''}: the label is gone."

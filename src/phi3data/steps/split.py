@@ -1,29 +1,45 @@
-"""Step `split`: groups of rows → train, validation and test. Seeded, by group, stratified by label.
+"""Step `split`: groups of rows → train, validation and test. Seeded, by group, stratified.
 
-The order of the rows plays no part: a group's place follows from the seed and from what its rows ask.
+The order of the rows plays no part: a group's place follows from the seed and from what its rows ask, or from its time.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
 import numpy as np
 from msgspec import Meta
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
 SPLITS = ("train", "validation", "test")
+Stratum = Literal["label", "source", "length"]
 
 
 class SplitConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How large the splits are. Rows with one prompt, or one value of `source.group_by`, are never separated."""
 
     enabled: Annotated[bool, Meta(description="Run this step; else every row goes to train.")] = True
-    validation: Annotated[float, Meta(description="Fraction of rows for validation.jsonl.", ge=0, lt=1)] = 0.1
-    test: Annotated[float, Meta(description="Fraction of rows for test.jsonl; 0 for none.", ge=0, lt=1)] = 0.0
-    stratify: Annotated[bool, Meta(description="Keep the shares of the labels equal in all splits.")] = True
+    validation: Annotated[
+        float, Meta(description="Rows for validation.jsonl: a fraction below 1, or a number of rows; 0 for none.", ge=0)
+    ] = 0.1
+    test: Annotated[float, Meta(description="Rows for test.jsonl, likewise.", ge=0)] = 0.0
+    stratify: Annotated[
+        tuple[Stratum, ...],
+        Meta(description='Of what all splits have the same shares, as nearly as may be: "label", "source", "length".'),
+    ] = ("label",)
+    time: Annotated[
+        str | None,
+        Meta(description="Column with a time or number: the latest rows are for test, those before for validation."),
+    ] = None
+    stable: Annotated[
+        bool,
+        Meta(description="Rows that are added later move no row to another split; sizes are then met on average only."),
+    ] = False
     seed: Annotated[int, Meta(description="Another seed gives another split.")] = 0
 
 
@@ -62,10 +78,10 @@ def assign(
     shares are rounded so that their sum is the wanted fraction of all rows, ties by a seeded order. What large groups
     leave open is filled from all strata. A fraction above 0 gets at least one group, and train keeps at least one.
     """
+    if config.stable:
+        return _stable(keys, config)
     out = np.zeros(len(keys), np.int8)
     total = int(rows.sum())
-    if not config.stratify:
-        strata = np.zeros_like(strata)
     shuffled = _shuffled(keys, config.seed)
     order = np.lexsort((shuffled, strata))
     starts = np.flatnonzero(np.r_[True, strata[order][1:] != strata[order][:-1]])
@@ -73,7 +89,7 @@ def assign(
     for split, fraction in ((1, config.validation), (2, config.test)):
         if fraction <= 0:
             continue
-        wanted = max(1, round(fraction * total))
+        wanted = wanted_rows(fraction, total)
         free = [stratum[out[stratum] == 0] for stratum in np.split(order, starts[1:])]
         shares = _shares(np.array([rows[stratum].sum() for stratum in free]), wanted, luck)
         for stratum, share in zip(free, shares.tolist(), strict=True):
@@ -89,6 +105,66 @@ def assign(
         excess = max(1 - left, min(for_test, len(taken) - 1))
         if excess > 0:
             out[taken[np.argsort(shuffled[taken])[-excess:]]] = 0
+    return out
+
+
+def wanted_rows(size: float, total: int) -> int:
+    """Return how many of `total` rows a split is to have: a fraction of them below 1, else so many; one at least."""
+    return max(1, round(size * total) if size < 1 else min(int(size), total))
+
+
+def by_time(times: NDArray[np.float64], rows: NDArray[np.int64], config: SplitConfig) -> NDArray[np.int8]:
+    """Return the split of each group by its latest row: the latest groups are for test, those before for validation.
+
+    `times` are the groups' latest times, of any unit, `rows` how many rows each has. Groups of one time stay together,
+    so that no split knows what another is asked; those without a time (NaN) are trained on.
+    """
+    out = np.zeros(len(times), np.int8)
+    known = ~np.isnan(times)
+    moments, place = np.unique(-times[known], return_inverse=True)  # the latest first
+    sizes = np.bincount(place, rows[known], len(moments)).astype(np.int64)
+    total, start = int(rows.sum()), 0
+    splits = np.zeros(len(moments), np.int8)
+    for split, size in ((2, config.test), (1, config.validation)):
+        if size <= 0:
+            continue
+        sums = np.cumsum(sizes[start:])
+        wanted = wanted_rows(size, total)
+        end = start + int(np.searchsorted(sums, wanted, side="right"))
+        # The moment at which the split is full goes to it where that comes nearer to what is wanted.
+        before = int(sums[end - start - 1]) if end > start else 0
+        if end < len(moments) and int(sums[end - start]) - wanted < wanted - before:
+            end += 1
+        splits[start:end] = split
+        start = end
+    out[known] = splits[place]
+    return out
+
+
+def joint(columns: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
+    """Return one stratum for each combination of values of the columns."""
+    _, place = np.unique(np.column_stack(columns), axis=0, return_inverse=True)
+    return place.reshape(-1).astype(np.int64)
+
+
+def deviation(split: NDArray[np.int8], values: NDArray[np.int64], rows: NDArray[np.int64]) -> float:
+    """Return the largest difference, 0 to 1, between a value's share of a split's rows and its share of all rows."""
+    whole = np.bincount(values, rows) / max(int(rows.sum()), 1)
+    worst = 0.0
+    for number in range(len(SPLITS)):
+        of = split == number
+        if of.any():
+            share = np.bincount(values[of], rows[of], len(whole)) / rows[of].sum()
+            worst = max(worst, float(np.abs(share - whole).max()))
+    return worst
+
+
+def _stable(keys: NDArray[np.uint64], config: SplitConfig) -> NDArray[np.int8]:
+    """Return the split of each group by its key and the seed alone, whatever other groups there are."""
+    lot = _shuffled(keys, config.seed).astype(np.float64) / 2.0**64
+    out = np.zeros(len(keys), np.int8)
+    out[lot < config.validation] = 1
+    out[(lot >= config.validation) & (lot < config.validation + config.test)] = 2
     return out
 
 

@@ -23,6 +23,7 @@ import msgspec
 
 from phi3data.chat import Conversation
 from phi3data.rules import texts
+from phi3data.rules.examine import Turns
 from phi3data.sources.inputs import find
 from phi3data.sources.open import open_source, read_all
 from phi3data.sources.reader import Reader, SourceConfig
@@ -62,6 +63,10 @@ def batches(rows: list[Conversation]) -> list[list[Conversation]]:
     return [rows[at : at + texts.BATCH] for at in range(0, len(rows), texts.BATCH)]
 
 
+def turns(group: list[Conversation]) -> Turns:
+    return Turns([row.messages for row in group])
+
+
 def check_all(groups: list[list[Conversation]]) -> None:
     for group in groups:
         for _ in texts.check_many(group):
@@ -86,7 +91,7 @@ def measure(name: str, rows: list[Conversation]) -> None:
         {
             "json.loads": lambda: [json.loads(line) for line in lines],
             "msgspec, typed": lambda: [decode(line) for line in lines],
-            "screen, 64 rows at once": lambda: [texts.CHECKER.suspects(group) for group in groups],
+            "screen, 64 rows at once": lambda: [texts.CHECKER.suspects(turns(group)) for group in groups],
             "rules, 64 rows at once": lambda: check_all(groups),
             "rules, row by row": lambda: check_each(rows),
         }
@@ -102,7 +107,7 @@ def passed(rows: list[Conversation]) -> None:
     looks: Counter[str] = Counter()
     clean = 0
     for group in batches(rows):
-        suspects, compared = texts.CHECKER.suspects(group)
+        suspects, compared = texts.CHECKER.suspects(turns(group))
         clean += len(group) - len(compared.union([row for row, _ in suspects]))
         looks["pairs"] += len(compared)
         for kernels in suspects.values():

@@ -61,7 +61,7 @@ def _row(desk: Desk, language: str | None = None) -> Row:
 def _beginning_of(longer: Record) -> Record:
     row = copy.deepcopy(longer.row)
     del row["conversations"][2:]
-    return Record(row=row, defects=[Defect("D809", "kept", "the beginning of", "/conversations", longer)])
+    return Record(row=row, defects=[Defect("D809", "dropped", "the beginning of", "/conversations", longer)])
 
 
 def _broken_schema(desk: Desk) -> list[Record]:

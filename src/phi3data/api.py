@@ -210,7 +210,7 @@ def missing(source: Any, recipe: RecipeLike = None, **options: Any) -> Prepared:
 
 
 def dedup(source: Any, recipe: RecipeLike = None, **options: Any) -> Prepared:
-    """Run the step `dedup` alone: exact and normalised-exact duplicates. `options` are those of `prepare`."""
+    """Run the step `dedup` alone: equal and similar rows, and beginnings of others. `options` as for `prepare`."""
     return prepare(source, only(("dedup",), recipe), **options)
 
 

@@ -84,7 +84,7 @@ MISTAKES: dict[str, tuple[list[str], list[str]]] = {
         ["prepare", "rows.jsonl", "-o", "out", "--set", "split.sed=1"],
         ["'split.sed'", "did you mean 'split.seed'?"],
     ),
-    "bad value": (["prepare", "rows.jsonl", "-o", "out", "--set", "split.validation=2"], ["split.validation"]),
+    "bad value": (["prepare", "rows.jsonl", "-o", "out", "--set", "split.validation=-1"], ["split.validation"]),
     "bad choice": (
         ["prepare", "rows.jsonl", "-o", "out", "--set", "dedup.keep=last"],
         ["dedup.keep", "first", "longest"],
@@ -306,7 +306,7 @@ def test_recipe_init_show_and_schema_agree(tmp_path: Path) -> None:
     schema = json.loads(run("recipe", "schema").stdout)
     jsonschema.validate(tomllib.loads(path.read_text("utf-8")), schema)
     with pytest.raises(jsonschema.ValidationError):
-        jsonschema.validate({"split": {"validation": 2}}, schema)
+        jsonschema.validate({"split": {"validation": -1}}, schema)
     assert path.read_text("utf-8").count("#") > 20
 
 

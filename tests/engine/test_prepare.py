@@ -83,7 +83,7 @@ GARBAGE = st.one_of(
 )
 
 
-@settings(max_examples=40)
+@settings(max_examples=15)
 @given(st.lists(GARBAGE, max_size=12), st.integers(20, 400))
 def test_garbage_in_is_kept_or_dropped_never_lost(
     tmp_path_factory: pytest.TempPathFactory, lines: list[bytes], size: int
@@ -427,3 +427,13 @@ def test_single_steps_do_one_thing(jsonl: Any) -> None:
         "validation.jsonl": 1,
     }
     assert phi3data.profile(path).rows_kept == 3
+
+
+def test_splits_by_time_take_the_latest_rows_and_a_column_without_times_is_refused(tmp_path: Path) -> None:
+    rows = [{**chat(f"question number {n}", f"answer number {n}"), "day": f"2024-03-{n + 1:02}"} for n in range(30)]
+    prepared = phi3data.prepare(rows[::-1], {"split": {"time": "day", "validation": 0.1, "test": 4}})
+    asked = [row["messages"][0]["content"] for row in prepared.validation]
+    assert sorted(asked) == sorted(f"question number {n}" for n in (23, 24, 25))
+    assert len(list(prepared.test)) == 4
+    with pytest.raises(phi3data.UsageError, match=r"split\.time: no row has a number or an? ISO"):
+        phi3data.prepare(rows, {"split": {"time": "month"}})

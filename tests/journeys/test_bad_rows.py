@@ -205,6 +205,42 @@ FILES: dict[str, tuple[bytes, str]] = {
         GOOD_LINES[0][:-1] + b', "tools": [{"type": "function", "function": {"name": "t"}}]}\n' + GOOD_LINES[1] + b"\n",
         "S313",
     ),
+    "a row many times as long": (
+        b"\n".join([*GOOD_LINES * 5, said(U, ("assistant", "Take the blue one, then the red one. " * 400))]) + b"\n",
+        "L704",
+    ),
+    "one prompt on all rows": (
+        b"\n".join(said(U, ("assistant", f"The one with the {n} on it.")) for n in range(60)) + b"\n",
+        "D808",
+    ),
+    "sorted by label": (
+        b"\n".join(
+            json.dumps({**chat(("user", f"Which {n}?"), A), "label": "ab"[n // 50]}).encode() for n in range(100)
+        )
+        + b"\n",
+        "D807",
+    ),
+    "one label on most rows": (
+        b"\n".join(
+            json.dumps({**chat(("user", f"Which {n}?"), A), "label": "ab"[n % 20 == 0]}).encode() for n in range(100)
+        )
+        + b"\n",
+        "D806",
+    ),
+    "a slip in a system prompt": (
+        b"\n".join(said(("system", "Be kind and brief."), ("user", f"Which {n}?"), A) for n in range(30))
+        + b"\n"
+        + said(("system", "Be kind and brief"), U, A)
+        + b"\n",
+        "R410",
+    ),
+    "chosen answers are longer": (
+        b"\n".join(
+            json.dumps({"prompt": f"Which {n}?", "chosen": "The blue one, of course.", "rejected": f"Red {n}"}).encode()
+            for n in range(60)
+        ),
+        "X003",
+    ),
     "dates": (b"\n".join(line[:-1] + b', "day": "2024-01-02"}' for line in GOOD_LINES) + b"\n", "S312"),
 }
 

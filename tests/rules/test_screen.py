@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 
 from phi3data.chat import Conversation, Message
 from phi3data.rules import content, foreign, privacy, texts
-from phi3data.rules.screen import Checker, Kernel, Pair
+from phi3data.rules.examine import Checker
+from phi3data.rules.screen import Kernel, Pair
 from phi3data.text.skeleton import START, dense, has_digits, is_dense, joined, skeleton
 
+ROLES = ("user", "assistant", "system", "tool")
 DECODE = msgspec.json.Decoder(Conversation).decode
 KERNELS = texts.CHECKER.kernels
 SCREEN = texts.CHECKER.screen
@@ -41,7 +43,9 @@ PIECES = (
     "-----BEGIN RSA " + "PRIVATE KEY-----\n" + "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEA", "[INST]", "[/INST]", "<<SYS>>", "<|im_start|>user",
     "<|im_end|>", "<|eot_id|>", "<start_of_turn>user", "<bos>", "<eos>", "[gMASK]", "<｜begin▁of▁sentence｜>", "[TOOL_CALLS]",
     "<|user|>\nx<|end|>\n<|assistant|>", "<|im_start|>system\nx<|im_end|>\n<|im_start|>assistant", "<|image_1|>", "<image>", "<image_1>", "<ImageHere>",
-    "<IMG_CONTEXT>", "<|audio_1|>", "Please check the hose again. " * 12, "ha ha ha " * 40,
+    "<IMG_CONTEXT>", '<p class="x">y', "<H1>T</H1>", "<br\n/>", '<td id=5>', "<li\x0bclass='a b'>x", "<your 5 favourite things>", "<|pad|>", "<sop>",
+    "<pad>", "[/AVAILABLE_TOOLS]", "[SYSTEM_PROMPT]", "[TOOL_RESULTS]", "{{ user.first_name }}", "{{2 names}}", "[insert your 5 best ideas here]",
+    "<|audio_1|>", "Please check the hose again. " * 12, "ha ha ha " * 40,
     "The tray is full. Then rinse the group under warm water and let it", "Das ist die Maschine. Dann spülen Sie die Gruppe unter warmem Wasser lä",
 )  # fmt: skip
 GLUE = (
@@ -75,6 +79,7 @@ texts_of = st.lists(st.one_of(st.sampled_from(PIECES), st.sampled_from(GLUE), st
 
 
 def finds(kernel: Kernel, text: str) -> bool:
+    """Whether a kernel finds something, its first look left out: that must not hide anything either."""
     found = kernel.find(text) if kernel.alone else kernel.find(text, "")
     return next(iter(found), None) is not None
 
@@ -88,13 +93,11 @@ def marked(kernels: int, number: int) -> bool:
 @pytest.mark.parametrize("after", ["", ".", "\nThe end."])
 def test_each_piece_shows_its_marks(piece: str, before: str, after: str) -> None:
     text = before + piece + after
-    masks, _ = SCREEN.suspects([text], [0])
-    missed = [
-        kernel.code
-        for number, kernel in enumerate(KERNELS)
-        if finds(kernel, text) and not marked(masks.get(0, 0), number)
-    ]
-    assert missed == []
+    found = [number for number, kernel in enumerate(KERNELS) if finds(kernel, text)]
+    for role in ROLES:
+        masks, _ = SCREEN.suspects([text], [role])
+        missed = [n for n in found if role in KERNELS[n].roles and not marked(masks.get(0, 0), n)]
+        assert [KERNELS[n].code for n in missed] == []
 
 
 def test_every_kernel_finds_something_in_the_pieces() -> None:
@@ -112,25 +115,27 @@ def test_every_kernel_finds_something_in_the_pieces() -> None:
 @settings(max_examples=1500)
 @given(st.lists(texts_of, min_size=1, max_size=4))
 def test_the_screen_hides_no_finding(many: list[str]) -> None:
-    masks, wide = SCREEN.suspects(many, list(range(len(many))))
-    for at, text in enumerate(many):
-        for number, kernel in enumerate(KERNELS):
-            if finds(kernel, text):
-                assert marked(masks.get(at, 0), number), (kernel.code, text)
-        assert text.isascii() == (at not in wide) or START in text
+    found = [[number for number, kernel in enumerate(KERNELS) if finds(kernel, text)] for text in many]
+    for first in range(len(ROLES)):
+        roles = [ROLES[(first + at) % len(ROLES)] for at in range(len(many))]
+        masks, wide = SCREEN.suspects(many, roles)
+        for at, text in enumerate(many):
+            for number in found[at]:
+                if roles[at] in KERNELS[number].roles:
+                    assert marked(masks.get(at, 0), number), (KERNELS[number].code, roles[at], text)
+            assert text.isascii() == (at not in wide)
 
 
 class _Everything(Checker):
-    """Meets every text with every kernel, and every answer with its question: no screen."""
+    """Meets every text with every kernel, and every answer with its question: no screen, and no first look."""
 
-    def suspects(self, conversations):  # type: ignore[no-untyped-def]
+    def suspects(self, turns):  # type: ignore[no-untyped-def]
         everything = {
-            (row, number): self._kernels_of(-1, message.role)
-            for row, conversation in enumerate(conversations)
-            for number, message in enumerate(conversation.messages)
+            turns.place(number): self._kernels_of(-1, message.role)
+            for number, message in enumerate(turns.messages)
             if message.content
         }
-        return everything, set(range(len(conversations)))
+        return everything, set(range(len(turns.rows)))
 
 
 turn = st.builds(Message, st.sampled_from(["system", "user", "assistant", "tool"]), st.one_of(st.none(), texts_of))

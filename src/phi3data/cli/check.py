@@ -59,9 +59,7 @@ def check_command(
         for note in result.notes:
             click.echo(f"note: {note}", err=True)
         found = Results(result.findings, result.rows, result.paths, result.skipped)
-        shown = Options(
-            max_per_rule or keys.max_per_rule, Lines.of(result.sources), project_root(Path.cwd()), _width()
-        )
+        shown = Options(max_per_rule or keys.max_per_rule, Lines.of(result.sources), project_root(Path.cwd()), _width())
         write(wanted, found, shown, stdout=sys.stdout.buffer, colour=_wants_colour())
     if all(output.file is not None for output in wanted):
         click.echo(found.headline(), err=True)

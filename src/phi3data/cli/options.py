@@ -32,6 +32,9 @@ _KEYS = {
     "seed": "split.seed",
     "keep": "dedup.keep",
     "match": "dedup.match",
+    "threshold": "dedup.threshold",
+    "scope": "dedup.scope",
+    "conflicts": "dedup.conflicts",
     "validation": "split.validation",
     "test": "split.test",
 }

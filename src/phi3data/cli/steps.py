@@ -100,9 +100,24 @@ missing_command = _step(
 dedup_command = _step(
     "dedup",
     ("dedup",),
-    "Remove rows that equal another row.",
-    click.option("--match", type=click.Choice(["exact", "normalised"]), help="Whether case and white space count."),
-    click.option("--keep", type=click.Choice(["first", "longest"]), help="Which of equal rows stays."),
+    "Remove rows that say what another row says: equal, almost equal, or the beginning of it.",
+    click.option(
+        "--match",
+        type=click.Choice(["exact", "normalised", "near"]),
+        help="Equal to the letter, but for case and white space, or by similarity.  [default: near]",
+    ),
+    click.option("--threshold", type=float, metavar="0.7..1", help="How similar near-duplicates are.  [default: 0.8]"),
+    click.option(
+        "--scope",
+        type=click.Choice(["conversation", "prompt", "answer", "last-turn"]),
+        help="What is compared.  [default: conversation]",
+    ),
+    click.option("--keep", metavar="WHICH", help="first (default), longest, newest, or best:COLUMN."),
+    click.option(
+        "--conflicts",
+        type=click.Choice(["keep", "best", "drop"]),
+        help="What becomes of different answers to one prompt.  [default: keep]",
+    ),
 )
 
 

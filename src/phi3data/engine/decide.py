@@ -1,7 +1,7 @@
-"""Decide: what becomes of each row, from the facts alone. Never reads a text.
+"""Decide: what becomes of each row, from the facts alone; a text is only read to verify that two rows are similar.
 
 The facts are queried with DuckDB, which spills to disk, so that memory does not grow with the number of rows; only the
-split holds a few numbers per group of rows in memory (about 30 bytes).
+split holds a few numbers per group of rows in memory (about 30 bytes), and near-duplicates a few per candidate pair.
 """
 
 from __future__ import annotations
@@ -15,10 +15,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from phi3data.engine import duplicates
 from phi3data.engine.facts import ROW_BITS
-from phi3data.errors import RefusedError
+from phi3data.errors import RefusedError, UsageError
 from phi3data.sources.files import whole
-from phi3data.steps.split import SPLITS, assign, components
+from phi3data.steps.dedup import CODES
+from phi3data.steps.split import SPLITS, assign, by_time, components, joint
+from phi3data.steps.split import deviation as deviation_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,11 +29,22 @@ if TYPE_CHECKING:
     from phi3data.engine.examine import Summary
     from phi3data.engine.recipe import Recipe
     from phi3data.sources.source import Shard, Source
+    from phi3data.workers import Submit
 
-# One line a row that examining did not drop. `kept` is the row_id that a duplicate equals.
-DECISIONS = pa.schema([("seq", pa.int64()), ("kept", pa.string()), ("kind", pa.string()), ("split", pa.int8())])
+# One line a row that examining did not drop. `kept` is the row_id that a duplicate goes for, `code` the reason.
+DECISIONS = pa.schema(
+    [
+        ("seq", pa.int64()),
+        ("kept", pa.string()),
+        ("kind", pa.string()),
+        ("code", pa.string()),
+        ("score", pa.float64()),
+        ("split", pa.int8()),
+    ]
+)
 _BATCH = 50_000
 _MEMORY = "300MB"
+_OTHER = np.uint64(0x9E3779B97F4A7C15)  # turns keys into keys of another kind
 
 
 class Base(msgspec.Struct, frozen=True):
@@ -41,10 +55,15 @@ class Base(msgspec.Struct, frozen=True):
 
 
 class Decided(msgspec.Struct):
-    """The bases of the shards, and how many rows each shard gives to each split."""
+    """The bases of the shards, how many rows each shard gives to each split, and what was seen of duplicates.
+
+    `deviation` is how far the splits are from equal shares of what they are stratified by, 0 to 1.
+    """
 
     bases: list[Base]
     rows: list[list[int]]
+    found: duplicates.Found
+    deviation: dict[str, float]
 
 
 def bases(shards: list[Shard], summaries: list[Summary]) -> list[Base]:
@@ -99,33 +118,48 @@ def connect(folder: Path, starts: list[Base], spill: Path) -> duckdb.DuckDBPyCon
 
 
 def decide(
-    recipe: Recipe, sources: list[Source], starts: list[Base], examined: Path, folder: Path, spill: Path
+    recipe: Recipe,
+    sources: list[Source],
+    starts: list[Base],
+    examined: Path,
+    compared: Path,
+    folder: Path,
+    spill: Path,
+    submit: Submit,
 ) -> Decided:
-    """Decide on every row, write decisions.parquet to `folder`, ordered by row.
+    """Decide on every row, write decisions.parquet to `folder`, ordered by row, and pairs of near-duplicates beside it.
 
+    Candidates are compared by the tasks that `submit` takes, in the folder `compared`.
     Raises `RefusedError` for the first row that the recipe says to refuse.
     """
     with connect(examined, starts, spill) as connection:
         _refuse(connection, sources)
-        connection.execute(f"CREATE TEMP TABLE removed AS {_duplicates(recipe)}")
-        _split(connection, recipe)
+        banded = parquet(*(examined / f"{shard:06d}.bands.parquet" for shard in range(len(starts))))
+        connection.execute(f"CREATE VIEW bands AS SELECT * FROM {banded}")  # noqa: S608 (a path of ours, quoted)
+        found = duplicates.find(connection, recipe, examined, compared, submit)
+        if recipe.dedup.enabled and recipe.dedup.match == "near":
+            duplicates.save(connection, folder / "duplicates.parquet")
+        deviation = _split(connection, recipe)
+        codes = " ".join(f"WHEN '{kind}' THEN '{code}'" for kind, code in CODES.items())
         with whole(folder / "decisions.parquet") as file, pq.ParquetWriter(file, DECISIONS, compression="zstd") as out:
             result = connection.sql(
-                """
-                SELECT facts.seq, kept, kind, CASE WHEN kept IS NULL THEN split END AS split
-                FROM facts LEFT JOIN removed USING (seq) LEFT JOIN splits
+                f"""
+                SELECT facts.seq, kept.row_id AS kept, kind, CASE kind {codes} END AS code, score,
+                       CASE WHEN kept.row_id IS NULL THEN split END AS split
+                FROM facts LEFT JOIN removed USING (seq) LEFT JOIN facts AS kept ON kept.seq = removed.keeper
+                LEFT JOIN splits
                 ON splits.prompt = facts.prompt AND splits.group_key IS NOT DISTINCT FROM facts.group_key
-                WHERE NOT dropped ORDER BY facts.seq
-                """
+                WHERE NOT facts.dropped ORDER BY facts.seq
+                """  # noqa: S608 (names of ours)
             )
             for batch in result.to_arrow_reader(_BATCH):
                 out.write_batch(batch.cast(DECISIONS))
-        return Decided(starts, _rows_per_shard(folder / "decisions.parquet", len(starts)))
+        return Decided(starts, _rows_per_shard(folder / "decisions.parquet", len(starts)), found, deviation)
 
 
 def _refuse(connection: duckdb.DuckDBPyConnection, sources: list[Source]) -> None:
-    found = connection.execute("SELECT source, line, evidence FROM facts WHERE refused ORDER BY seq LIMIT 1").fetchone()
-    if found:
+    query = "SELECT source, line, evidence FROM facts WHERE refused ORDER BY seq LIMIT 1"
+    for found in connection.execute(query).fetchall():
         evidence = msgspec.json.decode(found[2])
         raise RefusedError(
             f"{sources[found[0]].name}:{found[1]}: {evidence['message']} ({evidence.get('pointer', '')}): the recipe "
@@ -133,53 +167,77 @@ def _refuse(connection: duckdb.DuckDBPyConnection, sources: list[Source]) -> Non
         )
 
 
-def _duplicates(recipe: Recipe) -> str:
-    if not recipe.dedup.enabled:
-        return "SELECT NULL::BIGINT AS seq, NULL::VARCHAR AS kept, NULL::VARCHAR AS kind LIMIT 0"
-    high, low = ("exact_hi", "exact_lo") if recipe.dedup.match == "exact" else ("same_hi", "same_lo")
-    first = "min(seq)" if recipe.dedup.keep == "first" else "arg_max(seq, (size, -seq))"
-    return f"""
-        WITH alive AS (SELECT * FROM facts WHERE NOT dropped),
-        groups AS (
-            SELECT {high}, {low}, {first} AS keeper FROM alive GROUP BY {high}, {low} HAVING count(*) > 1
-        )
-        SELECT row.seq, kept.row_id AS kept,
-               CASE WHEN (row.exact_hi, row.exact_lo) = (kept.exact_hi, kept.exact_lo)
-                    THEN 'exact' ELSE 'normalised' END AS kind
-        FROM alive AS row
-        JOIN groups ON row.{high} = groups.{high} AND row.{low} = groups.{low} AND row.seq <> groups.keeper
-        JOIN alive AS kept ON kept.seq = groups.keeper
-        """  # noqa: S608 (column names of ours)
+def _split(connection: duckdb.DuckDBPyConnection, recipe: Recipe) -> dict[str, float]:
+    """Make the table `splits`: the split of every pair of prompt and group that a surviving row has.
 
-
-def _split(connection: duckdb.DuckDBPyConnection, recipe: Recipe) -> None:
-    """Make the table `splits`: the split of every pair of prompt and group that a surviving row has."""
+    Returns how far the splits are from equal shares. Raises `UsageError` where the column of times holds none.
+    """
     pairs = connection.sql(
         """
-        SELECT prompt, group_key, coalesce(min(label), '') AS label, count(*) AS rows
+        SELECT prompt, group_key, coalesce(min(label), '') AS label, min(source) AS source, sum(tokens) AS tokens,
+               max(time) AS time, count(*) AS rows
         FROM facts ANTI JOIN removed USING (seq) WHERE NOT dropped
         GROUP BY prompt, group_key ORDER BY prompt, group_key
         """
     ).to_arrow_table()
     prompts = _unsigned(pairs["prompt"])
+    groups = _unsigned(pairs["group_key"].fill_null(0))
+    # Rows without a group are tied by their prompt alone: each gets a group of its own.
+    alone = pairs["group_key"].is_null().to_numpy()
+    groups[alone] = prompts[alone] ^ _OTHER
+    similar = _similar(connection)
     keys = prompts
-    if pairs["group_key"].null_count < len(pairs):
-        groups = _unsigned(pairs["group_key"].fill_null(0))
-        # Rows without a group are tied by their prompt alone: each gets a group of its own.
-        alone = pairs["group_key"].is_null().to_numpy()
-        groups[alone] = prompts[alone] ^ np.uint64(0x9E3779B97F4A7C15)
-        keys = components(prompts, groups)
+    if len(similar) or not alone.all():
+        ties = np.arange(len(similar), dtype=np.uint64) * _OTHER  # a group for each pair of similar prompts
+        ends = (similar[:, 0], similar[:, 1])
+        keys = components(np.concatenate([prompts, *ends]), np.concatenate([groups, ties, ties]))[: len(prompts)]
     unique, place = np.unique(keys, return_inverse=True)
     rows = np.bincount(place, np.asarray(pairs["rows"]), len(unique)).astype(np.int64)
-    strata = np.full(len(unique), np.iinfo(np.int64).max)
-    np.minimum.at(strata, place, _ranks(pairs["label"]))
-    split = assign(unique, strata, rows, recipe.split) if recipe.split.enabled else np.zeros(len(unique), np.int8)
+    split = np.zeros(len(unique), np.int8)
+    deviation: dict[str, float] = {}
+    if recipe.split.enabled and recipe.split.time is not None:
+        times = np.full(len(unique), -np.inf)
+        np.maximum.at(times, place, pairs["time"].fill_null(-np.inf).to_numpy())
+        if len(times) and not np.isfinite(times).any():
+            raise UsageError(f"split.time: no row has a number or an ISO time in the column '{recipe.split.time}'")
+        split = by_time(np.where(np.isfinite(times), times, np.nan), rows, recipe.split)
+    elif recipe.split.enabled:
+        strata = _strata(pairs, place, rows)
+        wanted = [strata[name] for name in recipe.split.stratify]
+        split = assign(unique, joint(wanted) if wanted else np.zeros(len(unique), np.int64), rows, recipe.split)
+        deviation = {name: deviation_of(split, strata[name], rows) for name in recipe.split.stratify}
     connection.register(
         "splits",
         pa.table(
             {"prompt": pairs["prompt"], "group_key": pairs["group_key"], "split": pa.array(split[place], pa.int8())}
         ),
     )
+    return deviation
+
+
+def _strata(pairs: pa.Table, place: np.ndarray, rows: np.ndarray) -> dict[str, np.ndarray]:
+    """Return for each way to stratify the stratum of each group, whose pairs `place` gives: small whole numbers."""
+    label = np.full(len(rows), np.iinfo(np.int64).max)
+    source = label.copy()
+    np.minimum.at(label, place, _ranks(pairs["label"]))
+    np.minimum.at(source, place, np.asarray(pairs["source"], np.int64))
+    tokens = np.bincount(place, np.asarray(pairs["tokens"].fill_null(0), np.float64), len(rows)) / np.maximum(rows, 1)
+    quarters = np.quantile(np.repeat(tokens, rows), (0.25, 0.5, 0.75)) if len(rows) else np.zeros(3)
+    return {"label": label, "source": source, "length": np.searchsorted(quarters, tokens).astype(np.int64)}
+
+
+def _similar(connection: duckdb.DuckDBPyConnection) -> np.ndarray:
+    """Return pairs of prompts, of shape (pairs, 2), whose rows stay and are similar: they must share a split."""
+    found = connection.sql(
+        """
+        WITH near AS (SELECT one, other FROM edges ANTI JOIN removed ON one = seq),
+        kept AS (SELECT one, other FROM near ANTI JOIN removed ON other = seq)
+        SELECT DISTINCT least(a.prompt, b.prompt) AS one, greatest(a.prompt, b.prompt) AS other
+        FROM kept JOIN facts AS a ON a.seq = kept.one JOIN facts AS b ON b.seq = kept.other
+        WHERE a.prompt <> b.prompt ORDER BY ALL
+        """
+    ).to_arrow_table()
+    return np.column_stack([_unsigned(found[name]) for name in ("one", "other")])
 
 
 def _ranks(labels: pa.ChunkedArray) -> np.ndarray:

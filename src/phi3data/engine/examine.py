@@ -7,18 +7,23 @@ from __future__ import annotations
 
 import gc
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from hashlib import blake2b
-from typing import IO, TYPE_CHECKING, Any
+from math import inf, isfinite
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
+import numpy as np
 
 from phi3data import family, targets
 from phi3data.chat import Conversation
-from phi3data.engine.facts import ROW_BITS, Facts
+from phi3data.engine.facts import ROW_BITS, Bands, Facts
 from phi3data.findings import Finding
 from phi3data.rules.length import too_long
+from phi3data.similarity import bands
+from phi3data.similarity.texts import signatures
 from phi3data.sources.files import whole
-from phi3data.sources.open import read
+from phi3data.sources.open import as_row, read
 from phi3data.sources.reader import Reader
 from phi3data.sources.source import BLANK, Shard, Source
 from phi3data.steps.check import check
@@ -33,6 +38,7 @@ if TYPE_CHECKING:
 
     from phi3data.engine.recipe import Recipe
     from phi3data.sources.source import Raw
+    from phi3data.steps.dedup import Identity
     from phi3data.targets import TargetProfile
     from phi3data.tokens import count
 
@@ -118,54 +124,75 @@ def _examine(shard: Shard, source: Source, recipe: Recipe, tokenizer: count.Toke
     with (
         whole(folder / f"{shard.index:06d}.rows") as rows,
         whole(folder / f"{shard.index:06d}.facts.parquet") as sidecar,
+        whole(folder / f"{shard.index:06d}.bands.parquet") as banded,
     ):
         facts = Facts(sidecar)
-        keep = _Keeper(shard, recipe, tokenizer, rows, facts)
+        keep = _Keeper(shard, recipe, tokenizer, rows, facts, Bands(banded))
         for raw in read(source, shard):
             summary.lines, summary.records = raw.line + 1, raw.record + 1
             if raw.value is BLANK:
                 summary.blank += 1
                 continue
             keep.add(raw, rows_of(raw, reader, recipe))
-        keep.flush()
-        facts.close()
+        keep.close()
         summary.rows = keep.number
     return summary
+
+
+class _Named(NamedTuple):
+    """What a raw row has in the columns that the recipe names: a score, and a time."""
+
+    best: float | None
+    time: float | None
 
 
 class _Keeper:
     """Takes examined rows, counts their tokens some thousand at a time, and writes rows and facts."""
 
     def __init__(
-        self, shard: Shard, recipe: Recipe, tokenizer: count.TokenizerRef, rows: IO[bytes], facts: Facts
+        self,
+        shard: Shard,
+        recipe: Recipe,
+        tokenizer: count.TokenizerRef,
+        rows: IO[bytes],
+        facts: Facts,
+        banded: Bands,
     ) -> None:
         self.number = 0
-        self._shard, self._recipe, self._file, self._facts = shard, recipe, rows, facts
+        self._shard, self._recipe, self._file, self._facts, self._bands = shard, recipe, rows, facts, banded
+        self._offset = 0  # in the file of rows
         model = family.model(recipe.model)
         self._estimated = tokenizer.estimated
         self._lengths = Lengths.for_tokenizer(tokenizer, model)
         self._target = targets.target(recipe.target)
         self._limit = recipe.length.limit or model.context
-        self._waiting: list[tuple[Raw, int, Examined]] = []
+        self._near = recipe.dedup.enabled and recipe.dedup.match == "near"
+        self._waiting: list[tuple[Raw, int, Examined, _Named]] = []
+        # Of the rows that wait and can have near-duplicates: seq, digest, place, and two texts one after the other.
+        self._seqs: list[int] = []
+        self._places: list[float] = []
+        self._ids: list[int] = []
+        self._texts: list[str] = []
 
     def add(self, raw: Raw, found: list[Examined]) -> None:
         """Add what one raw row became."""
+        named = _Named(_number(raw.value, self._recipe.dedup.column), _moment(raw.value, self._recipe.split.time))
         raw.value = None  # not needed any more, and may be large
         for sub, row in enumerate(found, start=1):
-            self._waiting.append((raw, sub if len(found) > 1 else 0, row))
+            self._waiting.append((raw, sub if len(found) > 1 else 0, row, named))
         if len(self._waiting) >= _BATCH:
             self.flush()
 
     def flush(self) -> None:
         """Count and write the rows added so far."""
-        alive = [row.conversation for _, _, row in self._waiting if row.conversation is not None and not row.dropped]
+        alive = [row.conversation for _, _, row, _ in self._waiting if row.conversation is not None and not row.dropped]
         measured = iter(self._lengths.of(alive))
-        for raw, sub, row in self._waiting:
-            values: dict[str, Any] = {}
+        for raw, sub, row, named in self._waiting:
+            values: dict[str, Any] = named._asdict()
             if row.conversation is not None:
                 values["label"] = row.conversation.label
                 if row.dropped is None:
-                    values |= self._measure(row, row.conversation, next(measured))
+                    values |= self._measure(row, row.conversation, next(measured), named.best)
             self._facts.add(
                 seq=(self._shard.index << ROW_BITS) + self.number,
                 source=self._shard.source,
@@ -180,16 +207,78 @@ class _Keeper:
             self.number += 1
         self._facts.flush()
         self._waiting.clear()
+        self._sign()
 
-    def _measure(self, row: Examined, conversation: Conversation, length: Length) -> dict[str, Any]:
+    def close(self) -> None:
+        """Count and write what is left, and the ends of the sidecars."""
+        self.flush()
+        self._facts.close()
+        self._bands.close()
+
+    def _sign(self) -> None:
+        if not self._seqs:
+            return
+        signed = signatures(self._texts, sides=2)
+        long = signed.tokens >= bands.SHORT
+        seqs, ids = np.array(self._seqs, np.int64)[long], np.array(self._ids, np.uint64)[long]
+        self._bands.add(seqs, ids, np.array(self._places)[long], bands.keys(signed)[long])
+        for waiting in (self._seqs, self._places, self._ids, self._texts):
+            waiting.clear()
+
+    def _measure(self, row: Examined, conversation: Conversation, length: Length, best: float | None) -> dict[str, Any]:
         """Drop the row if it is too long, else write it; return its facts."""
         policy = self._recipe.length
+        identity = identify(conversation, with_label=bool(self._target.label_key), scope=self._recipe.dedup.scope)
+        facts = {**_identity(identity, conversation), "tokens": length.total, "supervised": length.supervised}
         if policy.enabled and policy.over == "drop" and length.total > self._limit:
             row.step, row.dropped = "length", too_long(length.total, self._limit, estimated=self._estimated)
-        else:
-            self._file.write(encode_row(conversation, self._target))
-        facts = _identity(conversation, with_label=bool(self._target.label_key))
-        return {**facts, "tokens": length.total, "supervised": length.supervised}
+            return facts
+        line = encode_row(conversation, self._target)
+        self._file.write(line)
+        facts |= {"row_offset": self._offset, "row_length": len(line)}
+        self._offset += len(line)
+        if self._near and any(identity.sides):
+            seq = (self._shard.index << ROW_BITS) + self.number
+            self._seqs.append(seq)
+            self._places.append(_place(self._recipe.dedup.keep, seq, facts["size"], best))
+            self._ids.append(identity.normalised[0])
+            self._texts += identity.sides
+        return facts
+
+
+def _place(keep: str, seq: int, size: int, best: float | None) -> float:
+    """Return a number that is smaller the more a row is wanted; rows with one number are wanted as they stand."""
+    if keep == "first":
+        return 0.0
+    if keep == "newest":
+        return float(-seq)
+    return float(-size) if keep == "longest" else inf if best is None else -best
+
+
+def _moment(value: Any, column: str | None) -> float | None:
+    """Return the number that a raw row has in a column, or the seconds since 1970 of a time in ISO 8601; else None."""
+    number = _number(value, column)
+    row = as_row(value) if column is not None and number is None else None
+    if column is None or not isinstance(row, dict):
+        return number
+    try:
+        moment = datetime.fromisoformat(str(row.get(column)).strip())
+    except ValueError:
+        return None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def _number(value: Any, column: str | None) -> float | None:
+    """Return the number that a raw row has in a column; None where it has none."""
+    if column is None:
+        return None
+    row = as_row(value)
+    found = row.get(column) if isinstance(row, dict) else None
+    try:
+        number = float(found) if isinstance(found, int | float | str) else None
+    except (ValueError, OverflowError):
+        return None
+    return number if number is not None and isfinite(number) else None
 
 
 def encode_row(conversation: Conversation, target: TargetProfile) -> bytes:
@@ -207,8 +296,7 @@ def encode_row(conversation: Conversation, target: TargetProfile) -> bytes:
     return encoded + b"\n"
 
 
-def _identity(conversation: Conversation, *, with_label: bool) -> dict[str, Any]:
-    identity = identify(conversation, with_label=with_label)
+def _identity(identity: Identity, conversation: Conversation) -> dict[str, Any]:
     group = conversation.group
     return {
         "exact_hi": identity.exact[0],
@@ -216,6 +304,8 @@ def _identity(conversation: Conversation, *, with_label: bool) -> dict[str, Any]
         "same_hi": identity.normalised[0],
         "same_lo": identity.normalised[1],
         "prompt": identity.prompt,
+        "asked": identity.asked,
+        "openings": identity.openings or None,
         "group_key": None if group is None else int.from_bytes(blake2b(group.encode(), digest_size=8).digest(), "big"),
         "size": sum(len(message.content or "") for message in conversation.messages),
         "roles": "".join(message.role[0] for message in conversation.messages),

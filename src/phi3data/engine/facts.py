@@ -1,15 +1,22 @@
 """The sidecar: what examining a row leaves behind for every later decision. Facts, not opinions; never the text.
 
-A row takes about 100 bytes on the disk. Rows are identified by `seq`, shard and place in the shard in one number, which
-orders them as they stand in the inputs, whatever the size of the shards.
+A row takes about 100 bytes on the disk, and as many again where near-duplicates are looked for. Rows are identified by
+`seq`, shard and place in the shard in one number, which orders them as they stand in the inputs, whatever the size of
+the shards.
 """
 
 from __future__ import annotations
 
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+from phi3data.similarity.bands import BANDS
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 ROW_BITS = 32  # rows in a shard; the shard's number stands above
 
@@ -33,12 +40,29 @@ SCHEMA = pa.schema(
         ("same_hi", pa.uint64()),  # after normalisation
         ("same_lo", pa.uint64()),
         ("prompt", pa.uint64()),
+        ("asked", pa.uint64()),  # everything before the last answer
+        ("openings", pa.list_(pa.uint64())),  # the upper digests (`same_hi`) of the conversations that begin this one
         ("group_key", pa.uint64()),  # of the value of the group-by column; null when there is none
         ("label", pa.string()),
         ("tokens", pa.int32()),
         ("supervised", pa.int32()),
         ("size", pa.int64()),  # of the text, in code points
         ("roles", pa.string()),  # one letter a message: s, u, a, t
+        ("best", pa.float64()),  # the number in the column of `dedup.keep`
+        ("time", pa.float64()),  # the number, or the time in seconds since 1970, in the column of `split.time`
+        ("row_offset", pa.int64()),  # of the examined row in the shard's .rows; null for rows that examining dropped
+        ("row_length", pa.int64()),
+    ]
+)
+
+# The keys of the bands of the rows that can have near-duplicates. `id` is the digest `same_hi`: it orders rows without
+# regard to where they stand; `place` orders them as `dedup.keep` says, the most wanted first.
+BANDS_SCHEMA = pa.schema(
+    [
+        ("seq", pa.int64()),
+        ("id", pa.uint64()),
+        ("place", pa.float64()),
+        *((f"band{number}", pa.uint32()) for number in range(BANDS)),
     ]
 )
 
@@ -65,4 +89,27 @@ class Facts:
     def close(self) -> None:
         """Write what is left and the end of the file."""
         self.flush()
+        self._writer.close()
+
+
+class Bands:
+    """Writes the band keys of one shard, some thousand rows at a time, to a file that is whole or not there."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        # Keys are as good as random: compression would find nothing.
+        self._writer = pq.ParquetWriter(file, BANDS_SCHEMA, compression="none", use_dictionary=False)
+
+    def add(
+        self,
+        seq: NDArray[np.int64],
+        ids: NDArray[np.uint64],
+        places: NDArray[np.float64],
+        keys: NDArray[np.uint32],
+    ) -> None:
+        """Add rows; `keys` is of shape (rows, `BANDS`)."""
+        columns = [pa.array(column) for column in (seq, ids, places, *keys.T)]
+        self._writer.write_table(pa.table(columns, schema=BANDS_SCHEMA))
+
+    def close(self) -> None:
+        """Write the end of the file."""
         self._writer.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from hashlib import sha256
 from itertools import accumulate
 from pathlib import Path
@@ -18,21 +19,22 @@ from phi3data.engine.decide import Decided
 from phi3data.engine.examine import Summary, examine
 from phi3data.engine.recipe import Recipe, to_toml
 from phi3data.engine.work import OUTPUTS, Work, disk_errors
-from phi3data.engine.workers import each, pool
 from phi3data.engine.write import LEDGER, write
 from phi3data.errors import InputError, UsageError
+from phi3data.similarity import texts
 from phi3data.sources.files import CHUNK, digest, whole
 from phi3data.sources.open import open_source, plan
 from phi3data.sources.source import SHARD, Shard, Source
 from phi3data.steps.split import SPLITS
 from phi3data.tokens import count
 from phi3data.version import VERSION
+from phi3data.workers import each, pool
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from phi3data.engine.workers import Submit
     from phi3data.sources.inputs import Input
+    from phi3data.workers import Submit
 
 
 class Progress(Protocol):
@@ -99,11 +101,14 @@ def run(
             sources = [open_source(item, n, recipe.source, work.folder("sources")) for n, item in enumerate(inputs)]
             shards = list(plan(sources, shard_bytes))
             if workers > 1:
-                count.compile_kernels(tokenizer, sum(shard.end - shard.start for shard in shards))
+                size = sum(shard.end - shard.start for shard in shards)
+                count.compile_kernels(tokenizer, size)
+                if recipe.dedup.enabled and recipe.dedup.match == "near":
+                    texts.compile_kernels(size)
             with pool(min(workers, len(shards))) as submit:
                 digests = [submit(digest, item.path or Path(sources[n].path)) for n, item in enumerate(inputs)]
                 summaries = _examine(submit, shards, sources, recipe, tokenizer, work, progress)
-                decided = _decide(recipe, sources, shards, summaries, work)
+                decided = _decide(submit, recipe, sources, shards, summaries, work)
                 _write(submit, shards, sources, decided, work, progress)
                 input_sha256 = [future.result() for future in digests]
             _join(shards, work)
@@ -170,14 +175,20 @@ def _examine(
 
 
 def _decide(
-    recipe: Recipe, sources: list[Source], shards: list[Shard], summaries: list[Summary], work: Work
+    submit: Submit,
+    recipe: Recipe,
+    sources: list[Source],
+    shards: list[Shard],
+    summaries: list[Summary],
+    work: Work,
 ) -> Decided:
     folder = work.folder("decide")
     done = folder / "decided.json"
     if done.exists():
         return msgspec.json.decode(done.read_bytes(), type=Decided)
     starts = deciding.bases(shards, summaries)
-    decided = deciding.decide(recipe, sources, starts, work.folder("examine"), folder, work.folder("spill"))
+    folders = (work.folder("examine"), work.folder("compare"), folder, work.folder("spill"))
+    decided = deciding.decide(recipe, sources, starts, *folders, submit)
     with whole(done) as file:
         file.write(msgspec.json.encode(decided))
     return decided
@@ -217,6 +228,8 @@ def _join(shards: list[Shard], work: Work) -> None:
                 with part.open("rb") as file:
                     while chunk := file.read(CHUNK):
                         out.write(chunk)
+    if (work.folder("decide") / "duplicates.parquet").exists():
+        shutil.copyfile(work.folder("decide") / "duplicates.parquet", final / "duplicates.parquet")
     with whole(final / "ledger.parquet") as out, pq.ParquetWriter(out, LEDGER, compression="zstd") as ledger:
         # Row groups of a fixed number of rows, so that the file does not depend on the size of the shards.
         for table in _regrouped(pieces / f"{shard.index:06d}.ledger.parquet" for shard in shards):

@@ -20,7 +20,6 @@ from phi3data import family
 from phi3data.engine.decide import bases
 from phi3data.engine.examine import Summary
 from phi3data.engine.local import Silent
-from phi3data.engine.workers import each, pool
 from phi3data.errors import InputError
 from phi3data.family.template import Template, TemplateError
 from phi3data.findings import Finding
@@ -30,6 +29,7 @@ from phi3data.sources.source import BLANK, SHARD, Shard, Source
 from phi3data.tokens import count
 from phi3data.tokens.encode import LossOn
 from phi3data.tokens.lengths import Length, Lengths
+from phi3data.workers import each, pool
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,10 +37,10 @@ if TYPE_CHECKING:
     from phi3data.chat import Conversation
     from phi3data.engine.local import Progress
     from phi3data.engine.recipe import Recipe
-    from phi3data.engine.workers import Submit
     from phi3data.family.template import ChatTemplate
     from phi3data.sources.inputs import Input
     from phi3data.sources.source import Raw
+    from phi3data.workers import Submit
 
 # Powers of two, as contexts are. No row is longer than the last: 16 MiB of text are read at most (`MAX_RECORD`), and no
 # tokenizer of the family makes more tokens of a text than it has bytes.

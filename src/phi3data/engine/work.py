@@ -31,6 +31,7 @@ OUTPUTS = (
     "validation.jsonl",
     "test.jsonl",
     "dropped.jsonl",
+    "duplicates.parquet",
     "ledger.parquet",
     "report.json",
     "report.html",
@@ -38,7 +39,7 @@ OUTPUTS = (
     "manifest.json",
 )
 # What every run makes.
-ALWAYS = frozenset(OUTPUTS) - {"validation.jsonl", "test.jsonl"}
+ALWAYS = frozenset(OUTPUTS) - {"validation.jsonl", "test.jsonl", "duplicates.parquet"}
 
 
 class Work:

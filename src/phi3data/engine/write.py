@@ -77,7 +77,10 @@ def write(shard: Shard, source: Source, base: Base, before: list[int], examined:
                 row = rows.readline()
                 if decision["kept"] is not None:
                     evidence = {"kept": decision["kept"], "kind": decision["kind"]}
-                    entry.update(action="dropped", step="dedup", reason="D802", evidence=_encode(evidence).decode())
+                    if decision["kind"] == "near":
+                        evidence["score"] = round(decision["score"], 3)
+                    encoded = _encode(evidence).decode()
+                    entry.update(action="dropped", step="dedup", reason=decision["code"], evidence=encoded)
                 else:
                     split = decision["split"]
                     outputs[split].write(row)

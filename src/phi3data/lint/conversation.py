@@ -10,13 +10,14 @@ import msgspec
 from phi3data import family, targets
 from phi3data.chat import Message
 from phi3data.rules import length, template, texts, turns
+from phi3data.rules.examine import Turns
 from phi3data.rules.typed import Bare
 from phi3data.steps.missing import SAYS_SOMETHING, gaps
 from phi3data.tokens import count
 from phi3data.tokens.frame import control_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from phi3data.chat import Conversation
     from phi3data.findings import Finding
@@ -50,43 +51,71 @@ class Judge:
         self._renders = not plan.codes.isdisjoint(_TEMPLATE)
         self._measures = not plan.codes.isdisjoint(("L701", "L702", "L703"))
         self._long = min(length.LONG, self.model.context)
+        words = list(self._controls.by_text)
+        self._first = words[0][0] if words and len({word[0] for word in words}) == 1 else ""
+        self._begins = {word[:2] for word in words}
         self._by_roles = lru_cache(4096)(self._roles)  # a data set has few orders of roles and many rows of each
 
     def many(self, conversations: Sequence[Conversation], sizes: Sequence[int]) -> Iterator[tuple[int, Finding]]:
-        """Yield (number of the conversation, finding), in no order.
+        """Yield (number of the conversation, finding); those of one conversation in their order, others in none.
 
         `sizes` are the bytes that each row takes in its file. Some dozens at once are twice as fast as one by one.
         """
-        yield from self._texts.check_many(conversations)
-        if self._renders:
-            yield from self._control_texts(conversations)
+        said = Turns([conversation.messages for conversation in conversations])
+        yield from self._said(said, conversations.__getitem__)
         for number, conversation in enumerate(conversations):
             if type(conversation) is Bare:
                 found = self._by_roles(tuple([turn.role for turn in conversation.messages]))
             else:
                 found = self._shape(conversation)
-            if found:
-                for finding in found:
+            for finding in found:
+                yield number, finding
+        yield from self._gaps_and_lengths(said, sizes, conversations.__getitem__)
+
+    def bare(self, rows: Sequence[list[Message]], sizes: Sequence[int]) -> Iterator[tuple[int, Finding]]:
+        """Do what `many` does, for rows of `Bare` conversations: their messages are a role and a text each."""
+
+        def conversation(number: int) -> Conversation:
+            return Bare(rows[number])
+
+        said = Turns(rows)
+        yield from self._said(said, conversation)
+        orders = said.orders()
+        wrong = {roles: found for roles in set(orders) if (found := self._by_roles(roles))}
+        if wrong:
+            for number, roles in enumerate(orders):
+                for finding in wrong.get(roles, ()):
                     yield number, finding
-            if self._gaps:
-                for turn in conversation.messages:
-                    text = turn.content
-                    # Any text that says nothing is shorter, or begins otherwise.
-                    if text is None or len(text) < SAYS_SOMETHING or not text[0].isalnum():
-                        for finding in gaps(conversation):
-                            yield number, finding
-                        break
-            # A token is a byte of text at least, and the template adds a few to a message: most need no counting.
-            if self._measures and sizes[number] + 8 * len(conversation.messages) >= self._long:
-                for finding in self._length(conversation, sizes[number]):
+        yield from self._gaps_and_lengths(said, sizes, conversation)
+
+    def _said(self, said: Turns, conversation: Callable[[int], Conversation]) -> Iterator[tuple[int, Finding]]:
+        """Yield what is wrong with the texts, and control tokens that are spelled in them."""
+        yield from self._texts.check_turns(said)
+        if not self._renders:
+            return
+        first = self._first
+        # One look at all these texts tells whether there are any.
+        whole = "\n".join([text for text in said.texts if first in text])
+        if any(begin in whole for begin in self._begins) and next(self._controls.find(whole), None) is not None:
+            for number in range(len(said.rows)):
+                for finding in control_text(conversation(number), self._controls):
                     yield number, finding
 
-    def _control_texts(self, conversations: Sequence[Conversation]) -> Iterator[tuple[int, Finding]]:
-        """Yield control tokens that are spelled in the words; one look at all texts tells whether there are any."""
-        whole = "\n".join([turn.content or "" for conversation in conversations for turn in conversation.messages])
-        if next(self._controls.find(whole), None) is not None:
-            for number, conversation in enumerate(conversations):
-                for finding in control_text(conversation, self._controls):
+    def _gaps_and_lengths(
+        self, said: Turns, sizes: Sequence[int], conversation: Callable[[int], Conversation]
+    ) -> Iterator[tuple[int, Finding]]:
+        """Yield messages that say nothing, and what is wrong with long rows."""
+        if self._gaps:
+            # Any text that says nothing is shorter, or begins otherwise.
+            short = [at for at, text in enumerate(said.texts) if len(text) < SAYS_SOMETHING or not text[0].isalnum()]
+            for number in dict.fromkeys(map(said.row, short)):
+                for finding in gaps(conversation(number)):
+                    yield number, finding
+        if self._measures:
+            # A token is a byte of text at least, and the template adds a few to a message: most need no counting.
+            long = self._long
+            for number in [number for number, size in enumerate(sizes) if size + 8 * len(said.rows[number]) >= long]:
+                for finding in self._length(conversation(number), sizes[number]):
                     yield number, finding
 
     def _shape(self, conversation: Conversation) -> tuple[Finding, ...]:

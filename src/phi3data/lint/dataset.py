@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from phi3data.lint.project import RowKeys
 from phi3data.rules.balance import SystemPrompts
 from phi3data.rules.dataset import Columns, ExtraKeys, Formats, PartialKeys
 from phi3data.rules.length import Sizes
@@ -14,9 +13,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from phi3data.chat import Conversation
+    from phi3data.lint.project import RowKeys
     from phi3data.rules.file import LineEnds
     from phi3data.rules.placed import Placed
     from phi3data.targets import TargetProfile
+
+
+def _row_keys() -> RowKeys:
+    from phi3data.lint.project import RowKeys  # and with it all that tells rows apart
+
+    return RowKeys()
 
 
 class FileFacts:
@@ -24,7 +30,7 @@ class FileFacts:
 
     def __init__(self, target: TargetProfile, *, project: bool) -> None:
         self.rows = 0
-        self.keys = RowKeys() if project else None
+        self.keys = _row_keys() if project else None
         self._plain_rows = self._plain_first = 0  # rows of nothing but messages are counted here, and added once
         self.line_ends: LineEnds | None = None  # None where rows are not lines of the file
         self.formats, self.extra_keys, self.columns = Formats(), ExtraKeys(), Columns()

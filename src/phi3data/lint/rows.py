@@ -17,15 +17,21 @@ from phi3data.lint.conversation import Plan, judge
 from phi3data.lint.dataset import FileFacts
 from phi3data.lint.located import Located, in_row
 from phi3data.rules import file, preference, references, schema, texts, tools
-from phi3data.rules.typed import FastPath, Plain
+from phi3data.rules.typed import Bare, FastPath, Plain
 from phi3data.sources import lines
 from phi3data.sources.open import as_row, read
 from phi3data.sources.places import Places
 from phi3data.sources.source import BLANK, Raw, Shard, Source, too_long
 
 if TYPE_CHECKING:
-    from phi3data.chat import Conversation
+    from collections.abc import Sequence
+
+    from phi3data.chat import Conversation, Message
     from phi3data.sources.reader import Reader
+
+
+_AT_ONCE = 512  # lines
+_DATE = 40  # characters: more than any date has
 
 
 class Job(msgspec.Struct, frozen=True):
@@ -96,7 +102,21 @@ class _Part:
         ends.add(block.lines, self._line + 1, ended=block.ended, returns=block.returns)
         offset, line = block.start, self._line
         last = -1 if block.ended or block.too_long else len(block.lines) - 1
-        for number, raw in enumerate(block.lines):
+        for at in range(0, len(block.lines), _AT_ONCE):
+            piece = block.lines[at : at + _AT_ONCE]
+            size = sum(map(len, piece)) + len(piece)
+            if not self._take_bare(piece, offset, line):
+                self._read_each(piece, offset, line, last - at)
+            offset += size
+            line += len(piece)
+        if block.too_long:
+            self._look(_Row(offset, block.too_long, line, line, too_long(block.too_long)))
+            line += 1
+        self._line = self._record = line
+
+    def _read_each(self, piece: list[bytes], offset: int, line: int, last: int) -> None:
+        """Look at lines one by one; `last` is the number of the file's last line, if that has no end."""
+        for number, raw in enumerate(piece):
             row = _Row(offset, len(raw), line, line, None, raw)
             conversation = self._fast(raw)
             if conversation is None:
@@ -105,10 +125,39 @@ class _Part:
                 self._take(row, raw, conversation)
             offset += len(raw) + 1
             line += 1
-        if block.too_long:
-            self._look(_Row(offset, block.too_long, line, line, too_long(block.too_long)))
-            line += 1
-        self._line = self._record = line
+
+    def _take_bare(self, piece: list[bytes], offset: int, line: int) -> bool:
+        """Look at lines that are nothing but messages with a role and a text each, all at once; False if one is not."""
+        rows = self._fast.many(piece)
+        if rows is None:
+            return False
+        if self._rows:
+            self._flush()
+        self._count(rows, line + 1)
+        sizes = [len(raw) for raw in piece]
+        self._facts.sizes.add(sizes, range(line + 1, line + 1 + len(piece)))
+        found: dict[int, list[Finding]] = {}
+        wide = [number for number, raw in enumerate(piece) if not raw.isascii()]
+        if wide and file.separator(b"\n".join([piece[number] for number in wide])):
+            found = {number: [separator] for number in wide if (separator := file.separator(piece[number]))}
+        for number, finding in self._judge.bare(rows, sizes):
+            found.setdefault(number, []).append(finding)
+        for number in sorted(found):
+            raw = piece[number]
+            start = offset + sum(sizes[:number]) + number
+            self._place(_Row(start, len(raw), line + number, line + number, None, raw, found[number]))
+        return True
+
+    def _count(self, rows: Sequence[list[Message]], line: int) -> None:
+        """Add the facts of rows that are nothing but messages, the first of them at `line`, from 1."""
+        facts, every = self._facts, self._job.project
+        facts.rows += len(rows)
+        dated = True  # until there is a text that is too long for a date, all texts may be a column of dates
+        for number, row in enumerate(rows, line):
+            facts.add_plain(number)
+            if every or dated or row[0].role == "system":
+                facts.add(Bare(row), number, number)
+                dated = dated and max([len(turn.content or "") for turn in row]) <= _DATE
 
     def read_records(self) -> None:
         """Look at every record that begins in the shard, of an array or a table."""

@@ -13,7 +13,6 @@ from phi3data import targets
 from phi3data.lint.dataset import FileFacts
 from phi3data.lint.located import Skipped, beside, in_file
 from phi3data.lint.opening import Opened, open_input
-from phi3data.lint.project import Project, split_of
 from phi3data.lint.rows import Job, lint
 from phi3data.sources import lines
 from phi3data.sources.open import plan as cut
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
 
     from phi3data.lint.conversation import Plan
     from phi3data.lint.located import Located
+    from phi3data.lint.project import RowKeys
     from phi3data.lint.rows import Linted
     from phi3data.rules.placed import Placed
     from phi3data.settings import Settings
@@ -71,7 +71,7 @@ class Run:
             self._shards.append([] if opened.source is None else list(cut([opened.source])))
         workers = self._processes(sum(map(len, self._shards)))
         parts = self._in_parallel(workers) if workers > 1 else map(lint, self._jobs(ahead=False))
-        project = Project(self._target)
+        files: list[tuple[RowKeys, str]] = []
         for opened, shards in zip(self.opened, self._shards, strict=True):
             yield from self._placed(opened.findings, opened.name)
             facts = FileFacts(self._target, project=self._project)
@@ -84,12 +84,21 @@ class Run:
             self._with_tools += facts.partial_keys.rows_with("tools")
             yield from self._placed(facts.findings(), opened.name)
             if facts.keys is not None:
-                project.add(facts.keys, opened.name, self._split(opened.name))
-        if self._project and self.opened:
-            yield from self._placed(project.together(), self.opened[0].name)
-            for found in project.beside():
-                if self._settings.wants(found.finding.code, found.path):
-                    yield beside(found, self._target, _file_fix(found.finding.code))
+                files.append((facts.keys, opened.name))
+        if files:
+            yield from self._together(files)
+
+    def _together(self, files: list[tuple[RowKeys, str]]) -> Iterator[Located]:
+        """Yield what is wrong with the rows of all files beside each other."""
+        from phi3data.lint.project import Project, split_of
+
+        project = Project(self._target)
+        for keys, name in files:
+            project.add(keys, name, self._splits.get(str(Path(name).absolute())) or split_of(name))
+        yield from self._placed(project.together(), files[0][1])
+        for found in project.beside():
+            if self._settings.wants(found.finding.code, found.path):
+                yield beside(found, self._target, _file_fix(found.finding.code))
 
     def skipped(self) -> Iterator[Skipped]:
         """Yield the rules that could not run, when all findings were taken."""
@@ -104,9 +113,6 @@ class Run:
         if self._workers is not None:
             return min(self._workers, shards)
         return 1 if shards < _MANY else min(_cpus(), shards)
-
-    def _split(self, name: str) -> str:
-        return self._splits.get(str(Path(name).absolute())) or split_of(name)
 
     def _in_parallel(self, workers: int) -> Iterator[Linted]:
         from phi3data.workers import in_order, pool

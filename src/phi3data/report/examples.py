@@ -40,7 +40,8 @@ def choose(run: Run, db: duckdb.DuckDBPyConnection) -> list[Example]:
     """Return the examples: dropped by reason, then changed by reason, then kept."""
     # 2654435761 is Knuth's multiplier: consecutive records land far apart.
     spread = "(record * 2654435761 + source * 97 + sub) % 4294967296"
-    columns = 'seq, row_id, source, line, record, sub, "offset", length, final_step, final_reason, evidence, kept, kind'
+    columns = 'seq, row_id, source, line, record, sub, "offset", length, final_step, final_reason, evidence'
+    columns += ", kept, kind, score"
     picked = db.execute(
         f"""
         SELECT 'dropped' AS action, {columns} FROM rows WHERE fate IS NULL
@@ -87,10 +88,18 @@ def _example(run: Run, row: dict[str, Any]) -> Example:
     return example
 
 
+_KINDS = {
+    "exact": "the same as",
+    "normalised": "the same, but for case and white space, as",
+    "near": "similar ({score:.2f}) to",
+    "prefix": "the beginning of",
+    "conflict": "another answer to the prompt of",
+}
+
+
 def _detail(row: dict[str, Any], evidence: dict[str, Any]) -> str:
     if row["kept"]:
-        equal = "the same as" if row["kind"] == "exact" else "the same, but for case and white space, as"
-        return f"{equal} row {row['kept']}, which is kept"
+        return f"{_KINDS[row['kind']].format(score=row['score'] or 0)} row {row['kept']}, which is kept"
     text = str(evidence.get("message", ""))
     return f"{text} ({evidence['pointer']})" if text and evidence.get("pointer") else text
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 # The order of the pipeline, which is the order of the waterfall.
 STEPS = ("read", "clean", "missing", "check", "length", "dedup")
+_UNEVEN = 0.1  # difference of shares between splits that is worth a warning
 _BARS = 40  # bars of the histogram of tokens
 _ROLES = {"s": "system", "u": "user", "a": "assistant", "t": "tool"}
 
@@ -36,9 +37,9 @@ def measure(run: Run) -> Profile:
         db.execute(
             f"""
             CREATE VIEW rows AS
-            SELECT facts.*, kept, kind, CASE WHEN dropped OR kept IS NOT NULL THEN NULL ELSE split END AS fate,
+            SELECT facts.*, kept, kind, score, CASE WHEN dropped OR kept IS NOT NULL THEN NULL ELSE split END AS fate,
                    CASE WHEN kept IS NOT NULL THEN 'dedup' ELSE step END AS final_step,
-                   CASE WHEN kept IS NOT NULL THEN 'D802' ELSE reason END AS final_reason
+                   CASE WHEN kept IS NOT NULL THEN code ELSE reason END AS final_reason
             FROM facts LEFT JOIN {decisions} AS d USING (seq)
             """  # noqa: S608 (the only thing put in is a path of ours, quoted)
         )
@@ -88,6 +89,13 @@ def _profile(run: Run, db: duckdb.DuckDBPyConnection) -> Profile:
                FROM rows WHERE fate IS NOT NULL AND evidence LIKE '%"findings"%')
            GROUP BY 1 ORDER BY 1"""
     ).fetchall()
+    profile.warnings += [
+        f"The shares of {name} differ by up to {share:.0%} between the splits: rows that ask the same stay together."
+        for name, share in run.decided.deviation.items()
+        if share > _UNEVEN
+    ]
+    if run.decided.found.conflicting and run.recipe.dedup.conflicts == "keep":
+        kept_with.append(("D804", run.decided.found.conflicting))
     bad = db.execute("SELECT source, count(*) FROM rows WHERE final_reason = 'F102' GROUP BY 1").fetchall()
     judge(profile, run.recipe, kept_with, {run.sources[number].name: count for number, count in bad})
     return profile

@@ -41,6 +41,13 @@ RULES = (
         "The row is trained on twice as hard as the others, and learned by heart.",
     ),
     Rule(
+        "D803",
+        "near-duplicate",
+        "warning",
+        "almost the same as another row",
+        "Copies with small changes are trained on as often as they stand there, and learned by heart.",
+    ),
+    Rule(
         "D804",
         "conflicting-answers",
         "warning",

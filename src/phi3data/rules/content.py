@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from phi3data.rules import marks
 from phi3data.rules.base import GOOD, Rule
-from phi3data.rules.screen import ANSWERS, EVERYBODY, SPEAKERS, USER, Checker, Kernel, Mark, Pair, View
+from phi3data.rules.examine import Checker
+from phi3data.rules.screen import ANSWERS, EVERYBODY, SPEAKERS, USER, Kernel, Mark, Pair, View
 from phi3data.text import (
     attachment,
     boilerplate,
@@ -219,7 +220,7 @@ def _pieces(view: View, *pieces: str) -> tuple[Mark, ...]:
 
 
 _HIDDEN = Mark("hidden")
-_PLACEHOLDERS = (marks.TAG, marks.BRACE, marks.BRACKET, marks.LOREM, *_pieces("wide", "["))
+_PLACEHOLDERS = (*marks.TAGS, marks.FIELD, marks.BRACE, marks.BRACKET, marks.LOREM, *_pieces("wide", "["))
 _ITSELF = (marks.AI, *_pieces("text", *boilerplate.ITSELF), *_pieces("wide", *boilerplate.ITSELF_WIDE))
 _LABELS = (marks.REPLY, *_pieces("wide", *transcript.WIDE))
 
@@ -229,19 +230,22 @@ KERNELS = (
     Kernel("C505", unseen.controls, (marks.CONTROL, _HIDDEN), EVERYBODY),
     Kernel("C506", unseen.invisible, (_HIDDEN, *(Mark("bytes", *pair) for pair in unseen.BYTES)), EVERYBODY),
     Kernel("C507", swallowed.find, marks.SPACE_FIRST, ANSWERS),
-    Kernel("C508", placeholder.find, _PLACEHOLDERS, SPEAKERS, alone=False),
+    Kernel("C508", placeholder.find, _PLACEHOLDERS, SPEAKERS, alone=False, look=placeholder.look),
     Kernel("C509", transcript.in_answer, (*_LABELS, marks.HEADING), ANSWERS, alone=False),
     Kernel("C509", transcript.in_prompt, _LABELS, USER),
     Kernel("C510", repetition.find, (Mark("loop"),), ANSWERS, alone=False),
     Kernel("C511", truncation.find, (marks.LETTER_LAST, marks.FENCE, Mark("letter")), ANSWERS),
-    Kernel("C512", export.find, (marks.QUOTES, marks.BACKSLASH), SPEAKERS, alone=False),
-    Kernel("C513", markup.find, (marks.TAG, marks.ENTITY), SPEAKERS, alone=False),
+    Kernel("C512", export.find, (marks.QUOTES, marks.BACKSLASH), SPEAKERS, alone=False, look=export.look),
+    Kernel("C513", markup.find, (*marks.TAGS, marks.ENTITY), SPEAKERS, alone=False, look=markup.look),
     Kernel("C514", boilerplate.refusal, tuple(Mark("first", start) for start in boilerplate.STARTS), ANSWERS),
-    Kernel("C514", boilerplate.itself, _ITSELF, ANSWERS, alone=False),
+    Kernel("C514", boilerplate.itself, _ITSELF, ANSWERS, alone=False, look=boilerplate.look),
     Kernel("C515", attachment.find, (*_pieces("user", *attachment.WORDS), *_pieces("wide", *attachment.WIDE)), USER),
     Kernel("C516", unseen.decomposed, (Mark("nfc"),), EVERYBODY),
 )  # fmt: skip
-PAIRS = (Pair("C517", language.change, _pieces("user", *language.FOREIGN_WORDS)), Pair("R411", copying.find))
+PAIRS = (
+    Pair("C517", language.change, _pieces("user", *[word.rstrip() for word in language.FOREIGN_WORDS])),
+    Pair("R411", copying.find),
+)
 
 CHECKER = Checker(KERNELS, PAIRS)
 

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from phi3data.rules import marks
 from phi3data.rules.base import GOOD, Rule
-from phi3data.rules.screen import EVERYBODY, Checker, Kernel
+from phi3data.rules.examine import Checker
+from phi3data.rules.screen import EVERYBODY, Kernel, Mark
 from phi3data.text import markers
 
 if TYPE_CHECKING:
@@ -45,10 +46,15 @@ RULES = (
     ),
 )
 
+_FOREIGN = (marks.PIPE, marks.SYS, marks.SHORT_TAG, marks.SHORT_TAG_E, marks.TOKEN, Mark("wide", "<｜"))
+_IMAGES = (marks.PIPE, marks.SHORT_TAG_E, marks.IMAGE_TAG, marks.IMAGE_WORD)
+
 KERNELS = (
-    Kernel("T603", markers.foreign, (marks.TAG, marks.BRACKET), EVERYBODY),
-    Kernel("T604", markers.rendered, (marks.TAG, marks.HEADING), EVERYBODY),
-    Kernel("T607", markers.images, (marks.TAG,), EVERYBODY),
+    Kernel("T603", markers.foreign, _FOREIGN, EVERYBODY, look=markers.look),
+    Kernel(
+        "T604", markers.rendered, (marks.PIPE, marks.SHORT_TAG, marks.HEADING), EVERYBODY, look=markers.may_be_rendered
+    ),
+    Kernel("T607", markers.images, _IMAGES, EVERYBODY, look=markers.may_be_image),
 )
 CHECKER = Checker(KERNELS)
 

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from phi3data.rules import marks
 from phi3data.rules.base import GOOD, Rule
-from phi3data.rules.screen import EVERYBODY, Checker, Kernel
+from phi3data.rules.examine import Checker
+from phi3data.rules.screen import EVERYBODY, Kernel
 from phi3data.text import contact, numbers, secrets
 
 if TYPE_CHECKING:
@@ -51,9 +52,9 @@ RULES = (
 )
 
 KERNELS = (
-    Kernel("P001", contact.emails, (marks.AT,), EVERYBODY),
-    Kernel("P001", numbers.find, (marks.DIGITS,), EVERYBODY),
-    Kernel("P002", secrets.find, (marks.DENSE, marks.AT), EVERYBODY),
+    Kernel("P001", contact.emails, (marks.AT,), EVERYBODY, look=contact.look),
+    Kernel("P001", numbers.find, (marks.DIGITS,), EVERYBODY, look=numbers.look),
+    Kernel("P002", secrets.find, (marks.DENSE, marks.AT), EVERYBODY, look=secrets.look),
     Kernel("P003", secrets.private_keys, (marks.KEY,), EVERYBODY),
 )
 CHECKER = Checker(KERNELS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from phi3data.rules import content, foreign, privacy
-from phi3data.rules.screen import Checker
+from phi3data.rules.examine import Checker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

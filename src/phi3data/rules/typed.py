@@ -29,7 +29,7 @@ from phi3data.chat import Conversation, Message
 from phi3data.rules import tools
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Sequence
 
     from phi3data.targets import TargetProfile
 
@@ -63,12 +63,22 @@ class Bare(Plain, gc=False):
     """A conversation whose messages are a role and a text each, and no more: what its roles are is all its shape."""
 
 
+class _BareMessage(Message, forbid_unknown_fields=True, omit_defaults=True, gc=False):
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+class _BareRow(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    messages: Annotated[list[_BareMessage], msgspec.Meta(min_length=1)]
+
+
 class FastPath:
     """Decodes the lines of files for one destination."""
 
     def __init__(self, target: TargetProfile) -> None:
-        self._decode = _decoder(_Message, target)
-        self._decode_calling = _decoder(_CallingMessage, target)
+        self._decode = _decoder(_Message, target).decode
+        self._decode_calling = _decoder(_CallingMessage, target).decode
+        self._decode_lines = msgspec.json.Decoder(_BareRow).decode_lines
         self._keys = ("tools", "functions", *target.keys)
         self._label = target.label_key
         self._reads_weight = target.reads_weight
@@ -84,6 +94,31 @@ class FastPath:
         if more and (more != sum([turn.content.count('"') for turn in row.messages]) or b"\\u0022" in raw):
             return self._whole(raw, row)
         return Bare(messages)
+
+    def many(self, lines: Sequence[bytes]) -> list[list[Message]] | None:
+        """Return the messages of some lines, one list a line, if each line is one that makes a `Bare`, else None.
+
+        The marks of all lines are counted at once: each line has as many as its strings account for, or more, so that
+        where the sums are equal, those of each line are. msgspec takes lines of several objects, and objects over
+        several lines; but inside of an object no opening brace follows a closing one, so that where each line begins
+        with the one and ends with the other, there are as many objects as lines, or more.
+        """
+        if {raw[:1] for raw in lines} != {b"{"} or {raw[-1:] for raw in lines} != {b"}"}:
+            return None
+        data = b"\n".join(lines)
+        try:
+            rows: list[list[Any]] = [row.messages for row in self._decode_lines(data)]
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            return None
+        turns = sum(map(len, rows))
+        more = data.count(b'"') - _ROW * len(rows) - _TURN * turns
+        if len(rows) != len(lines):
+            return None
+        if more and (
+            more != sum([(turn.content or "").count('"') for row in rows for turn in row]) or b"\\u0022" in data
+        ):
+            return None
+        return rows
 
     def _calling(self, raw: bytes) -> Conversation | None:
         """Look at a row that has a message without a text, or a result, if that is all."""
@@ -123,14 +158,14 @@ class FastPath:
         return Conversation(row.messages, row.tools or functions or None, _as_text(label))
 
 
-def _decoder(message: type[Message], target: TargetProfile) -> Callable[[bytes], Any]:
+def _decoder(message: type[Message], target: TargetProfile) -> msgspec.json.Decoder[Any]:
     fields: list[Any] = [
         ("messages", Annotated[list[message], msgspec.Meta(min_length=1)]),  # type: ignore[valid-type]
         ("tools", list[Any] | None, None),
         ("functions", list[Any] | None, None),
         *((key, Any, None) for key in target.keys),
     ]
-    return msgspec.json.Decoder(msgspec.defstruct("_Row", fields, forbid_unknown_fields=True, gc=False)).decode
+    return msgspec.json.Decoder(msgspec.defstruct("_Row", fields, forbid_unknown_fields=True, gc=False))
 
 
 def _message(turn: Any) -> Message:

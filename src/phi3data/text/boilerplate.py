@@ -82,6 +82,11 @@ def refusal(text: str) -> Iterator[Spot]:
         yield Spot(match.start(), match.end(), "a refusal:")
 
 
+def look(text: str) -> bool:
+    """A first look: tell whether there is a word for what assistants are."""
+    return "AI" in text or "KI" in text or ITSELF[0] in text or (not text.isascii() and bool(_WORDS.search(text)))
+
+
 def itself(text: str, said: str) -> Iterator[Spot]:
     """Yield phrases with which an assistant speaks of itself as one, unless it plays one."""
     end = 0

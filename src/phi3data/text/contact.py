@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _EMAIL = Lazy(r"(?<![\w.+/:-])([A-Za-z0-9][\w.+-]{0,63})@((?:[A-Za-z0-9-]{1,63}\.)+[A-Za-z]{2,18})(?![\w@]|\.\w|\()")
+_MIDDLE = Lazy(r"@(?<=[\w.+-]@)[A-Za-z0-9-]{1,63}\.")
 # Names kept free, and those that stand for one: people write john@domain.com without knowing that it is somebody's.
 _EXAMPLE_DOMAIN = Lazy(
     r"(?:.*\.)?(?:example|test|invalid|localhost|local|internal)|"
@@ -68,6 +69,11 @@ _IPV4 = Lazy(
     r"|[1-9]?\d)(?![\w-]|\.\w|/\d)"
 )
 _VERSION = Lazy(r"\b(?:[Vv]ersion|[Rr]elease|[Ff]irmware|[Cc]hrome|[Ss]ection|[Bb]uild|版本)\W{0,3}$")
+
+
+def look(text: str) -> bool:
+    """A first look: tell whether there is the middle of an e-mail address, as "a@b."."""
+    return _MIDDLE.search(text) is not None
 
 
 def emails(text: str) -> Iterator[Spot]:

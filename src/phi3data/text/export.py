@@ -26,6 +26,11 @@ _SPOKEN_OF = Lazy(
 )
 
 
+def look(text: str) -> bool:
+    """A first look: tell whether there are doubled quotes, or spelled-out line ends and no real ones."""
+    return '""' in text or ("\\n" in text and "\n" not in text.strip())
+
+
 def find(text: str, said: str) -> Iterator[Spot]:
     """Yield doubled quotes and spelled-out line ends in prose that is not about them."""
     doubled = [match for match in _DOUBLED.finditer(text) if text[match.start() - 1 : match.start()] not in _NOT_BEFORE]

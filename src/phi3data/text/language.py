@@ -13,18 +13,22 @@ from phi3data.text.code import is_code
 from phi3data.text.lazy import Lazy
 
 _WORD = Lazy(r"[^\W\d_]+(?:['’][^\W\d_]+)?")
-_SCRIPTS = (
-    ("kana", Lazy("[\u3040-\u30ff]")),
-    ("hangul", Lazy("[\uac00-\ud7a3]")),
-    ("han", Lazy("[\u4e00-\u9fff]")),
-    ("cyrillic", Lazy("[\u0400-\u04ff]")),
-    ("arabic", Lazy("[\u0600-\u06ff]")),
-    ("greek", Lazy("[\u0370-\u03ff]")),
-    ("hebrew", Lazy("[\u0590-\u05ff]")),
-    ("devanagari", Lazy("[\u0900-\u097f]")),
-    ("thai", Lazy("[\u0e00-\u0e7f]")),
-    ("latin", Lazy("[A-Za-z\u00c0-\u024f]")),
-)
+_RANGES = {
+    "kana": "\u3040-\u30ff",
+    "hangul": "\uac00-\ud7a3",
+    "han": "\u4e00-\u9fff",
+    "cyrillic": "\u0400-\u04ff",
+    "arabic": "\u0600-\u06ff",
+    "greek": "\u0370-\u03ff",
+    "hebrew": "\u0590-\u05ff",
+    "devanagari": "\u0900-\u097f",
+    "thai": "\u0e00-\u0e7f",
+    "latin": "A-Za-z\u00c0-\u024f",
+}
+_SCRIPTS = tuple((name, Lazy(f"[{ranges}]+")) for name, ranges in _RANGES.items())
+# One look for all others: in a text in Chinese or Latin letters they need not be counted one by one.
+_COMMON = tuple(script for script in _SCRIPTS if script[0] in {"kana", "han", "latin"})
+_RARE = Lazy("[" + "".join(ranges for name, ranges in _RANGES.items() if name not in dict(_COMMON)) + "]")
 # Words that make a fifth of any text of a language and are rare in the others.
 _FUNCTION_WORDS: Final = {
     "English": (
@@ -76,7 +80,8 @@ def language(text: str) -> str | None:
     text = text[:_LOOK]
     if _kind(text)[0] == 1:
         return _by_words(text)
-    counts = {name: len(pattern.findall(text)) for name, pattern in _SCRIPTS}
+    rare = _RARE.search(text) is not None
+    counts = {name: sum(map(len, pattern.findall(text))) for name, pattern in (_SCRIPTS if rare else _COMMON)}
     total = sum(counts.values())
     # Japanese is written with Chinese characters too: a twentieth of kana tells it from Chinese.
     if 20 * counts["kana"] >= counts["han"] + counts["kana"] and counts["kana"]:
@@ -135,6 +140,8 @@ def _kind(text: str) -> tuple[int, bool]:
 
     They take 1 in Latin, 2 in Cyrillic, Greek and Arabic, 3 in Chinese and others.
     """
+    if text.isascii():
+        return 1, False
     text = text[:_LOOK]
     data = text.encode("utf-8", "surrogatepass")
     size, length = len(data), len(text)

@@ -13,6 +13,13 @@ if TYPE_CHECKING:
 _PIECE = Lazy(r"</?[A-Za-z][^<>]*>|&#?\w{1,31};")
 
 
+def look(text: str) -> bool:
+    """A first look: tell whether a text is HTML, whatever the rest of the chat speaks of."""
+    from phi3data.text import html
+
+    return html.is_html(text)
+
+
 def find(text: str, said: str) -> Iterator[Spot]:
     """Yield tags and entities, unless the chat speaks of markup or code: then they are meant."""
     from phi3data.text import html

@@ -56,6 +56,11 @@ _WANTED = Lazy(
 _SPAN = Lazy(r"```.*?(?:```|\Z)|`[^`\n]*`", re.DOTALL)
 
 
+def look(text: str) -> bool:
+    """A first look: tell whether there is a placeholder of any kind, meant or not."""
+    return any([begin in text and pattern.search(text) is not None for begin, pattern, _ in _KINDS])  # noqa: C419
+
+
 def find(text: str, said: str) -> Iterator[Spot]:
     """Yield placeholders outside of code, unless `said`, the rest of the chat, asks for them or has them too."""
     found = [

@@ -7,6 +7,7 @@ placeholders such as ``sk-your-key-goes-here`` none, and the screen sees no more
 from __future__ import annotations
 
 import re
+from string import ascii_letters, digits
 from typing import TYPE_CHECKING
 
 from phi3data.text.lazy import Lazy
@@ -31,6 +32,10 @@ _SHAPES = {
     "a shared access signature": r"[?&;]sig=[A-Za-z0-9%+/]{30,}(?:=|%3D)*",
 }
 _LEAST = 20  # characters of the shortest of them, and of the word around it
+# What tokens are made of is all one letter, and other characters a space.
+_OF_TOKENS = frozenset(f"{ascii_letters}{digits}+/_.%=-".encode()).union(range(0x80, 0x100))
+_LETTERS = bytes(ord("x" if code in _OF_TOKENS else " ") for code in range(256))
+_WORD = b"x" * _LEAST
 _BEFORE = 48  # characters before a word that may say what is assigned
 _ANY = Lazy("|".join(f"(?P<shape{number}>{shape})" for number, shape in enumerate(_SHAPES.values())))
 # One of these is in each; a look for them takes a hundredth of what the shapes take.
@@ -71,6 +76,11 @@ _PEM = Lazy(
     r"-----BEGIN ((?:[A-Z0-9]+ )*)PRIVATE KEY(?: BLOCK)?-----(?:\\n|\\r"
     r"|\s)*(?:[A-Za-z-]+: [^\n]*\s+)*[A-Za-z0-9+/=]{32,}"
 )
+
+
+def look(text: str) -> bool:
+    """A first look: tell whether there is a word as long as a token, or an address."""
+    return _WORD in text.encode("utf-8", "replace").translate(_LETTERS) or "://" in text
 
 
 def find(text: str) -> Iterator[Spot]:

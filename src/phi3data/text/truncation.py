@@ -58,5 +58,7 @@ def _prose(text: str) -> Iterator[Spot]:
 
 def _is_cut_item(lines: list[str]) -> bool:
     """Whether the last line is an item of a list whose other items end in a full stop."""
+    if not _ITEM.match(lines[-1]):
+        return False
     items = [line for line in lines[:-1] if _ITEM.match(line)]
-    return bool(_ITEM.match(lines[-1]) and items) and all(_SENTENCE_END.search(line[-3:] + "\n") for line in items)
+    return bool(items) and all(_SENTENCE_END.search(line[-3:] + "\n") for line in items)

@@ -1,0 +1,252 @@
+"""`phi3data check` on a clean chat file of 190 MB beside a bare `json.loads` loop and other checks of such files.
+
+    python -m bench.check [FILE]
+
+Without a file, one of rows of `bench.make_chats` that have no finding is made in the temporary folder, and kept for the
+next run. Prints each time as a ratio to that of `for line in lines: json.loads(line)` over the same lines, bytes as
+they are read from the file, results dropped at once. Best of three rounds that take the candidates in turn, processor
+time of one process; with -j 2 wall-clock time, against that of the loop. `check` looks at the file with all rules that
+concern its rows and includes reading it; the others get the lines. Then the peak memory of the whole command at one and
+four times the file, and how long it takes, loading included, for a file of one row.
+
+The OpenAI cookbook ("Data preparation and analysis for chat model fine-tuning") is written anew from its description.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from functools import partial
+from importlib.resources import files
+from importlib.util import find_spec
+from itertools import islice
+from pathlib import Path
+from time import perf_counter, process_time
+from typing import TYPE_CHECKING, Any
+
+from bench.make_chats import chats
+
+from phi3data.lint import check, iter_findings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+SIZE = 200_000_000
+ROUNDS = 3
+SAMPLE = 4000  # rows for what is too slow for all
+STARTS = 15
+_KEYS = frozenset({"role", "content", "name", "function_call", "weight"})
+_ROLES = frozenset({"system", "user", "assistant", "function"})
+
+
+def clean_file(size: int = SIZE) -> Path:
+    """Return a file of at least `size` bytes whose rows have no finding; made if it is not there."""
+    path = Path(tempfile.gettempdir()) / f"phi3kit-bench-clean-{size}.jsonl"
+    if path.exists() and path.stat().st_size >= size:
+        return path
+    with tempfile.TemporaryDirectory() as folder:
+        raw = Path(folder, "raw.jsonl")
+        with raw.open("w", encoding="utf-8") as file:
+            file.writelines(f"{line}\n" for line in until(chats(sys.maxsize), size + size // 50))
+        wrong = {found.line for found in iter_findings(raw)}
+        with raw.open("rb") as file, Path(folder, "clean.jsonl").open("wb") as kept:
+            kept.writelines(line for number, line in enumerate(file, 1) if number not in wrong)
+        shutil.move(kept.name, path)
+    return path
+
+
+def until(lines: Iterator[str], size: int) -> Iterator[str]:
+    """Yield lines until they take `size` bytes."""
+    for line in lines:
+        yield line
+        size -= len(line.encode()) + 1
+        if size <= 0:
+            return
+
+
+def loads(lines: Sequence[bytes] | Sequence[str]) -> None:
+    for line in lines:
+        json.loads(line)
+
+
+def cookbook(lines: Sequence[bytes]) -> Counter[str]:
+    """Look at rows as the cookbook describes it: types, messages, keys, roles, contents, an assistant's message."""
+    wrong: Counter[str] = Counter()
+    for line in lines:
+        row = json.loads(line)
+        if not isinstance(row, dict):
+            wrong["data type"] += 1
+            continue
+        messages = row.get("messages")
+        if not messages:
+            wrong["no messages"] += 1
+            continue
+        for message in messages:
+            if "role" not in message or "content" not in message:
+                wrong["key is missing"] += 1
+            if any(key not in _KEYS for key in message):
+                wrong["unknown key"] += 1
+            if message.get("role") not in _ROLES:
+                wrong["unknown role"] += 1
+            content = message.get("content")
+            if (not content and not message.get("function_call")) or not isinstance(content, str):
+                wrong["no content"] += 1
+        if not any(message.get("role") == "assistant" for message in messages):
+            wrong["no assistant's message"] += 1
+    return wrong
+
+
+def schema() -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((files("phi3data") / "chat.schema.json").read_bytes())
+    return found
+
+
+def validated(lines: Sequence[bytes]) -> int:
+    """Return how many rows the schema refuses."""
+    from jsonschema import Draft202012Validator
+
+    validator = Draft202012Validator(schema())
+    return sum(not validator.is_valid(json.loads(line)) for line in lines)
+
+
+def check_jsonschema(lines: Sequence[bytes]) -> None:
+    """Let the command look at the rows as one array, since it reads no lines. Includes its start."""
+    with tempfile.TemporaryDirectory() as folder:
+        of_rows = {"type": "array", "items": {**schema(), "$schema": None, "$id": None}, "$defs": schema()["$defs"]}
+        of_rows["items"] = {key: value for key, value in of_rows["items"].items() if value is not None}
+        Path(folder, "schema.json").write_text(json.dumps(of_rows))
+        Path(folder, "rows.json").write_bytes(b"[" + b",".join(lines) + b"]")
+        command = [
+            sys.executable,
+            "-m",
+            "check_jsonschema",
+            "--schemafile",
+            f"{folder}/schema.json",
+            f"{folder}/rows.json",
+        ]
+        subprocess.run(command, check=True, capture_output=True)
+
+
+def clean(path: Path, workers: int) -> None:
+    found = check(path, workers=workers).findings
+    if found:
+        sys.exit(f"{path} is not clean: {found[0].code} in line {found[0].line}; delete it, it is made anew")
+
+
+def _clock() -> float:
+    """Return the processor time of this process and of the children that have ended."""
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return process_time() + children.ru_utime + children.ru_stime
+
+
+def timed(works: dict[str, Callable[[], object]]) -> dict[str, tuple[float, float]]:
+    """Return the best (processor, wall-clock) seconds of each; a round takes all in turn."""
+    best = dict.fromkeys(works, (float("inf"), float("inf")))
+    for _ in range(ROUNDS):
+        for name, work in works.items():
+            start = _clock(), perf_counter()
+            work()
+            best[name] = (min(best[name][0], _clock() - start[0]), min(best[name][1], perf_counter() - start[1]))
+    return best
+
+
+def peak(path: Path, workers: int = 1) -> float:
+    """Return the peak memory, in MB, of the command: of its largest process."""
+    command = [
+        sys.executable,
+        "-m",
+        "phi3data",
+        "check",
+        str(path),
+        "-j",
+        str(workers),
+        "--ignore",
+        "F105",
+    ]  # too large
+    code = (
+        "import resource, subprocess; "
+        f"subprocess.run({command!r}, check=True, capture_output=True); "
+        "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    return int(ran.stdout) * 1024 / 1e6
+
+
+def cold(path: Path) -> tuple[float, float]:
+    """Return the best wall-clock seconds of `python -c pass` and of the command on a file of one row."""
+    with path.open("rb") as file, tempfile.TemporaryDirectory() as folder:
+        row = Path(folder, "row.jsonl")
+        row.write_bytes(file.readline())
+        works = {"pass": ["-c", "pass"], "check": ["-m", "phi3data", "check", str(row)]}
+        best = dict.fromkeys(works, float("inf"))
+        for _ in range(STARTS):
+            for name, arguments in works.items():
+                start = perf_counter()
+                subprocess.run([sys.executable, *arguments], check=True, capture_output=True)
+                best[name] = min(best[name], perf_counter() - start)
+    return best["pass"], best["check"]
+
+
+def speeds(path: Path) -> None:
+    lines = path.read_bytes().removesuffix(b"\n").split(b"\n")
+    sample = list(islice(lines, 0, None, max(1, len(lines) // SAMPLE)))
+    texts = [line.decode() for line in lines]
+    works: dict[str, Callable[[], object]] = {
+        "json.loads": partial(loads, lines),
+        "json.loads, lines as text": partial(loads, texts),
+        "phi3data check -j 1": partial(clean, path, 1),
+        "phi3data check -j 2, wall-clock": partial(clean, path, 2),
+        "OpenAI cookbook": partial(cookbook, lines),
+    }
+    some: dict[str, Callable[[], object]] = {
+        "json.loads": partial(loads, sample),
+        "jsonschema": partial(validated, sample),
+    }
+    if find_spec("check_jsonschema"):
+        some["check-jsonschema, as a command"] = partial(check_jsonschema, sample)
+    size = path.stat().st_size / 1e6
+    print(f"{path}: {len(lines):,} rows, {size:.0f} MB")
+    show(timed(works), size)
+    print(f"\non {len(sample):,} of the rows")
+    show(timed(some), sum(map(len, sample)) / 1e6)
+    if "check-jsonschema, as a command" not in some:
+        print("  check-jsonschema is not installed: left out")
+
+
+def show(results: dict[str, tuple[float, float]], size: float) -> None:
+    for name, seconds in results.items():
+        wall = "wall-clock" in name
+        ratio = seconds[wall] / results["json.loads"][wall]
+        print(f"  {name:<34}{size / seconds[wall]:>7.1f} MB/s{ratio:>8.2f} x")
+
+
+def memory(path: Path) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        four = Path(folder, "four.jsonl")
+        with four.open("wb") as out:
+            for _ in range(4):
+                with path.open("rb") as file:
+                    shutil.copyfileobj(file, out)
+        print(f"\npeak memory: {peak(path):.0f} MB; at four times the file {peak(four):.0f} MB")
+
+
+def main() -> int:
+    path = Path(sys.argv[1]) if len(sys.argv) > 1 else clean_file()
+    speeds(path)
+    memory(path)
+    nothing, checked = cold(path)
+    cached = (
+        "" if not os.environ.get("PYTHONDONTWRITEBYTECODE") else " (PYTHONDONTWRITEBYTECODE is set: nothing cached)"
+    )
+    print(f"one row, cold: {1000 * checked:.0f} ms, {checked / nothing:.1f} x of `python -c pass`{cached}")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,117 @@
+"""Candidate pairs → verified edges: the texts are read again where they stand, and their similarity is exact.
+
+Batches of pairs lie on the disk; each becomes a file of edges, in any process and in any order.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from phi3data.chat import Message
+from phi3data.engine.facts import ROW_BITS
+from phi3data.similarity.compare import scores
+from phi3data.similarity.groups import components
+from phi3data.similarity.texts import sets
+from phi3data.sources.files import whole
+from phi3data.steps.dedup import sides
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from phi3data.steps.dedup import Scope
+
+# Pairs of rows, as places in the `NODES` of their batch.
+PAIRS = pa.schema([("one", pa.int64()), ("other", pa.int64())])
+# Where the rows of a batch stand: `seq`, and the place of the examined row in the shard's .rows.
+NODES = pa.schema([("seq", pa.int64()), ("row_offset", pa.int64()), ("row_length", pa.int64())])
+EDGES = pa.schema([("one", pa.int64()), ("other", pa.int64()), ("score", pa.float64())])
+_BATCH = 20_000  # pairs; rows that are candidates of one another are in one batch if they are not many more
+_TEXTS = 64 * 2**20  # bytes of rows that are compared at a time: more of them are read in parts
+
+
+class Nodes(NamedTuple):
+    """Rows that are candidates, in an order that does not depend on where they stand."""
+
+    seq: NDArray[np.int64]
+    offset: NDArray[np.int64]
+    length: NDArray[np.int64]
+
+
+class _Row(msgspec.Struct):
+    messages: list[Message]
+
+
+_decode = msgspec.json.Decoder(_Row).decode
+
+
+def plan(nodes: Nodes, pairs: NDArray[np.int64], folder: Path) -> int:
+    """Write the batches of pairs (shape (pairs, 2), places in `nodes`) to `folder`; return how many there are.
+
+    Rows that candidates connect come together, so that a batch has what a template needs to be seen.
+    """
+    group = components(pairs, len(nodes.seq))[pairs[:, 0]]
+    order = np.lexsort((pairs[:, 1], pairs[:, 0], group))
+    pairs, group = pairs[order], group[order]
+    ends = [*_ends(group, nodes.length[pairs].sum(axis=1))]
+    for number, (start, end) in enumerate(zip([0, *ends], ends, strict=False)):
+        places, mine = np.unique(pairs[start:end], return_inverse=True)
+        mine = mine.reshape(-1, 2)
+        found = pa.table([pa.array(column[places]) for column in nodes], schema=NODES)
+        _save(found, folder / f"{number:06d}.nodes.parquet")
+        _save(pa.table([pa.array(mine[:, n]) for n in (0, 1)], schema=PAIRS), folder / f"{number:06d}.pairs.parquet")
+    return len(ends)
+
+
+def _ends(group: NDArray[np.int64], size: NDArray[np.int64]) -> Iterator[int]:
+    """Yield where a batch ends: after a group where it is large enough, inside of one where it is much too large."""
+    start, held, before = 0, 0, 0
+    borders = set((np.flatnonzero(group[1:] != group[:-1]) + 1).tolist())
+    for place, length in enumerate(size.tolist(), start=1):
+        held += length
+        full = place - start >= _BATCH or held >= _TEXTS
+        if (full and place in borders) or place - start >= 4 * _BATCH or held >= 4 * _TEXTS:
+            yield place
+            start, held, before = place, 0, place
+    if before < len(group):
+        yield len(group)
+
+
+def verify(folder: Path, number: int, examined: Path, scope: Scope, floor: float) -> None:
+    """Compare the pairs of a batch on the texts, and write those of at least the similarity `floor`."""
+    nodes = pq.read_table(folder / f"{number:06d}.nodes.parquet")
+    pairs = pq.read_table(folder / f"{number:06d}.pairs.parquet")
+    ends = np.column_stack([np.asarray(pairs["one"]), np.asarray(pairs["other"])])
+    asked, answered = _texts(nodes, examined, scope)
+    score = scores([sets(asked), sets(answered)], ends, floor)
+    found = score >= floor
+    seq = np.asarray(nodes["seq"])
+    columns = [seq[ends[found, 0]], seq[ends[found, 1]], score[found]]
+    _save(pa.table([pa.array(column) for column in columns], schema=EDGES), folder / f"{number:06d}.edges.parquet")
+
+
+def _texts(nodes: pa.Table, examined: Path, scope: Scope) -> tuple[list[str], list[str]]:
+    """Read the rows in the order in which they stand on the disk; return the texts of both sides."""
+    seq, offset, length = (np.asarray(nodes[name]) for name in NODES.names)
+    asked, answered = [""] * len(seq), [""] * len(seq)
+    order = np.argsort(seq)
+    shards = seq[order] >> ROW_BITS
+    for mine in np.split(order, np.flatnonzero(np.diff(shards)) + 1):
+        with (examined / f"{seq[mine[0]] >> ROW_BITS:06d}.rows").open("rb") as rows:
+            for place in mine.tolist():
+                rows.seek(offset[place])
+                messages = _decode(rows.read(length[place])).messages
+                asked[place], answered[place] = sides(messages, scope)
+    return asked, answered
+
+
+def _save(table: pa.Table, path: Path) -> None:
+    with whole(path) as file:
+        pq.write_table(table, file, compression="zstd", compression_level=1)

@@ -1,0 +1,142 @@
+"""Screen, then examine: all kernels of some rules over many conversations at once."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from functools import cached_property
+from itertools import accumulate, chain, islice
+from typing import TYPE_CHECKING
+
+from phi3data.findings import Finding, pointer
+from phi3data.rules.screen import Screen
+from phi3data.text.spot import describe
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from phi3data.chat import Conversation, Message
+    from phi3data.rules.screen import Kernel, Pair
+    from phi3data.text.spot import Spot
+
+
+class Turns:
+    """The messages of some conversations, and what is said in them, one after another."""
+
+    def __init__(self, rows: Sequence[Sequence[Message]]) -> None:
+        self.rows = rows
+        self.messages = list(chain.from_iterable(rows))
+        self.texts = [message.content or "" for message in self.messages]
+        self.roles = [message.role for message in self.messages]
+        self._ends = list(accumulate(map(len, rows)))
+
+    def row(self, number: int) -> int:
+        """Return the number of the conversation that a message belongs to."""
+        return bisect_right(self._ends, number)
+
+    def place(self, number: int) -> tuple[int, int]:
+        """Return the number of the conversation and that of the message in it."""
+        row = bisect_right(self._ends, number)
+        return row, number - (self._ends[row - 1] if row else 0)
+
+    def orders(self) -> list[tuple[str, ...]]:
+        """Return the roles of each conversation."""
+        sizes = set(map(len, self.rows))
+        roles = iter(self.roles)
+        if len(sizes) == 1 and sizes != {0}:
+            return list(zip(*[roles] * sizes.pop(), strict=True))
+        return [tuple(islice(roles, len(row))) for row in self.rows]
+
+
+class Checker:
+    """All kernels and pairs of some rules, over conversations."""
+
+    def __init__(self, kernels: Sequence[Kernel], pairs: Sequence[Pair] = ()) -> None:
+        self.kernels = tuple(kernels)
+        self._pairs = tuple(pairs)
+        self._by_mask: dict[tuple[int, str], tuple[Kernel, ...]] = {}
+
+    @cached_property
+    def screen(self) -> Screen:
+        """The screen; made when it is first used, since its regular expression takes 5 ms to compile."""
+        return Screen(self.kernels, self._pairs)
+
+    def check(self, conversation: Conversation) -> Iterator[Finding]:
+        """Yield the findings of one conversation."""
+        for _, found in self.check_turns(Turns((conversation.messages,))):
+            yield found
+
+    def check_many(self, conversations: Iterable[Conversation]) -> Iterator[tuple[int, Finding]]:
+        """Yield the findings of many conversations, each with the number of its conversation, in their order."""
+        return self.check_turns(Turns([conversation.messages for conversation in conversations]))
+
+    def check_turns(self, turns: Turns) -> Iterator[tuple[int, Finding]]:
+        """Do what `check_many` does, for conversations that are no more than their messages."""
+        suspects, compared = self.suspects(turns)
+        rows = turns.rows
+        for row, number in sorted([*suspects, *((row, -1) for row in compared)]):
+            findings = self._compare(rows[row]) if number < 0 else _examine(rows[row], number, suspects[row, number])
+            for found in findings:
+                yield row, found
+
+    def suspects(self, turns: Turns) -> tuple[dict[tuple[int, int], Sequence[Kernel]], set[int]]:
+        """Return the messages to examine, each with its kernels, and the rows whose answers are to be compared."""
+        texts, roles = turns.texts, turns.roles
+        found, compared = self.screen.suspects(texts, roles)
+        if self._pairs:
+            answers = [number for number, role in enumerate(roles) if role == "assistant" and number]
+            compared += [number for number in answers if texts[number - 1].endswith(texts[number])]
+            compared += [number for number, mask in found.items() if mask & self.screen.pair_bit]
+        suspects: dict[tuple[int, int], Sequence[Kernel]] = {}
+        for number, mask in found.items():
+            text = texts[number]
+            kernels = [
+                kernel
+                for kernel in self._kernels_of(mask, roles[number])
+                if kernel.look is None or kernel.look(text)  # most texts end here
+            ]
+            if kernels:
+                suspects[turns.place(number)] = kernels
+        return suspects, set(map(turns.row, compared)) if self._pairs else set()
+
+    def _kernels_of(self, mask: int, role: str) -> tuple[Kernel, ...]:
+        """Return the kernels of a mask that look at a role. A data set has few masks and many texts of each."""
+        known = self._by_mask.get((mask, role))
+        if known is None:
+            known = tuple(kernel for bit, kernel in enumerate(self.kernels) if mask >> bit & 1 and role in kernel.roles)
+            self._by_mask[mask, role] = known
+        return known
+
+    def _compare(self, messages: Sequence[Message]) -> Iterator[Finding]:
+        question = ""
+        for number, message in enumerate(messages):
+            text = message.content or ""
+            if message.role == "user":
+                question = text
+            elif message.role == "assistant" and question and text:
+                for pair in self._pairs:
+                    wrong = pair.find(question, text)
+                    if wrong:
+                        yield Finding(pair.code, wrong, pointer("messages", number, "content"))
+
+
+def _examine(messages: Sequence[Message], number: int, kernels: Sequence[Kernel]) -> Sequence[Finding]:
+    """Look closely at a message: one finding a rule, which says how many more there are."""
+    text = messages[number].content or ""
+    spots: dict[str, list[Spot]] = {}
+    for kernel in kernels:
+        if kernel.alone:
+            found = kernel.find(text)
+        else:
+            found = kernel.find(
+                text, "\n".join([turn.content or "" for turn in messages if turn is not messages[number]])
+            )
+        for spot in found:
+            spots.setdefault(kernel.code, []).append(spot)
+    return [_told(code, places, text, number) for code, places in spots.items()]
+
+
+def _told(code: str, places: list[Spot], text: str, number: int) -> Finding:
+    more = f", and {len(places) - 1} more" if len(places) > 1 else ""
+    first = min(places)
+    at = pointer("messages", number, "content")
+    return Finding(code, describe(text, first) + more, at, character=first.start + 1, length=first.end - first.start)

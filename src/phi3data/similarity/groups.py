@@ -1,0 +1,51 @@
+"""Pairs → groups of rows, and which rows of them stay."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+def components(pairs: NDArray[np.int64], rows: int) -> NDArray[np.int64]:
+    """Return for each of `rows` rows the smallest row that pairs (shape (pairs, 2)) connect it with: itself if none."""
+    label = np.arange(rows, dtype=np.int64)
+    while True:
+        before = label.copy()
+        low = np.minimum(label[pairs[:, 0]], label[pairs[:, 1]])
+        # The root of either end takes the smaller root, so that trees are joined whole and not row by row.
+        np.minimum.at(label, label[pairs[:, 0]], low)
+        np.minimum.at(label, label[pairs[:, 1]], low)
+        while not np.array_equal(jumped := label[label], label):
+            label = jumped
+        if np.array_equal(before, label):
+            return label
+
+
+def keepers(
+    pairs: NDArray[np.int64], scores: NDArray[np.float64], threshold: float, protected: NDArray[np.bool_]
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Choose which rows stay: go through them in their order and drop what is similar enough to one that stays.
+
+    Rows are numbers in the order of preference, the most wanted first; `protected` ones, which say how many there are,
+    always stay. Returns for each row the one that is kept for it (-1 where it stays itself), the most similar one and
+    of equally similar ones the first, and how similar the two are. No row goes because of a row that goes.
+    """
+    wanted = np.flatnonzero(scores >= threshold)
+    ends = np.concatenate([pairs[wanted], pairs[wanted][:, ::-1]])
+    values = np.concatenate([scores[wanted], scores[wanted]])
+    order = np.lexsort((ends[:, 1], -values, ends[:, 0]))
+    ends, values = ends[order], values[order]
+    kept = np.full(len(protected), -1, np.int64)
+    score = np.zeros(len(protected))
+    rank = np.lexsort((np.arange(len(protected)), ~protected))
+    turn = np.empty(len(protected), np.int64)
+    turn[rank] = np.arange(len(protected))
+    by_turn = np.argsort(turn[ends[:, 0]], kind="stable")
+    for (row, other), value in zip(ends[by_turn].tolist(), values[by_turn].tolist(), strict=True):
+        if kept[row] < 0 and not protected[row] and turn[other] < turn[row] and kept[other] < 0:
+            kept[row], score[row] = other, value
+    return kept, score

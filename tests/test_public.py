@@ -41,6 +41,7 @@ NAMES = [
     "prepare",
     "profile",
     "render",
+    "similar",
     "split",
 ]
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         missing,
         prepare,
         profile,
+        similar,
         split,
     )
     from phi3data.chat import Conversation, Message
@@ -72,6 +73,7 @@ _WHERE = {
     "prepare": "api",
     "profile": "api",
     "render": "rendering",
+    "similar": "api",
     "split": "api",
 }
 
@@ -105,6 +107,7 @@ __all__ = [
     "prepare",
     "profile",
     "render",
+    "similar",
     "split",
 ]
 

@@ -22,6 +22,7 @@ from phi3data.engine.manifest import write_manifest
 from phi3data.engine.recipe import Recipe
 from phi3data.engine.work import OUTPUTS, disk_errors
 from phi3data.errors import OutputError, UsageError
+from phi3data.lint.project import Similar
 from phi3data.report import card, html
 from phi3data.report.measure import measure
 from phi3data.rows import Rows
@@ -31,7 +32,7 @@ from phi3data.sources.source import SHARD
 from phi3data.tokens import count
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     import numpy as np
     import pyarrow as pa
@@ -212,6 +213,29 @@ def missing(source: Any, recipe: RecipeLike = None, **options: Any) -> Prepared:
 def dedup(source: Any, recipe: RecipeLike = None, **options: Any) -> Prepared:
     """Run the step `dedup` alone: equal and similar rows, and beginnings of others. `options` as for `prepare`."""
     return prepare(source, only(("dedup",), recipe), **options)
+
+
+def similar(source: Any, *, threshold: float = 0.8, **options: Any) -> Iterator[Similar]:
+    """Yield pairs of similar rows, verified on their texts: with `phi3data.check(…, project=True, similar=similar)`.
+
+    `threshold` is a Jaccard index of 5-word shingles, 0.7 to 1. `options` are those of `prepare`.
+    """
+    recipe = {"dedup.match": "near", "dedup.threshold": threshold, "dedup.prefixes": False, "source.format": "chat"}
+    found = dedup(source, recipes.load(None, recipe), **options)
+    import pyarrow.parquet as pq
+
+    saved = pq.read_table(found.folder / "duplicates.parquet")
+    pairs = [pair for pair in saved.to_pylist() if pair["score"] >= threshold]
+    wanted = {pair[name] for pair in pairs for name in ("row_id", "other_id")}
+    paths = {row["row_id"]: row["source"] for row in found.ledger.to_pylist() if row["row_id"] in wanted}
+    for pair in pairs:
+        one, other = pair["row_id"], pair["other_id"]
+        yield Similar(paths[one], _record(one), paths[other], _record(other), pair["score"])
+
+
+def _record(row_id: str) -> int:
+    """Return the record that a row_id names: source:record, or source:record.sub."""
+    return int(row_id.partition(":")[2].partition(".")[0])
 
 
 def split(source: Any, recipe: RecipeLike = None, **options: Any) -> Prepared:

@@ -263,3 +263,27 @@ def test_splits_that_share_rows_are_flagged_where_rows_are_held_out(tmp_path: Pa
     assert [(item.path, item.line) for item in found] == [(str(validation), 1), (str(validation), 3)]
     assert found[0].message == f"the same row is in train: {train}:3"
     assert found[1].message == f"the same prompt is in train: {train}:4"
+
+
+def test_similar_rows_are_flagged_and_held_out_ones_as_leakage(tmp_path: Path) -> None:
+    rng = random.Random(4)
+    rows = [
+        said(("user", f"How does the {word} of my machine work?"), ("assistant", " ".join(rng.choices(WORDS, k=60))))
+        for word in WORDS
+    ]
+    near = [json.loads(rows[number]) for number in (3, 7)]
+    for row in near:
+        row["messages"][1]["content"] += " today"
+    train, held = tmp_path / "train.jsonl", tmp_path / "test.jsonl"
+    train.write_bytes(b"\n".join([*rows, json.dumps(near[0]).encode()]) + b"\n")
+    held.write_bytes(json.dumps(near[1]).encode() + b"\n" + GOOD_LINE + b"\n")
+    result = phi3data.check([held, train], project=True, select="D803,D805", similar=phi3data.similar)
+    assert result.skipped == ()
+    found = [(item.path, item.line, item.code, item.message.partition(" (")[0]) for item in result.findings]
+    assert found == [
+        (str(held), 1, "D805", f"the same prompt is in train: {train}:8"),
+        (str(held), 1, "D805", f"similar to a row of train: {train}:8"),
+        (str(train), 13, "D803", f"similar to {train}:4"),
+    ]
+    (skipped,) = phi3data.check(train, project=True).skipped
+    assert skipped.code == "D803"

@@ -74,7 +74,7 @@ def _drops(linting: Linting, *, unsafe: bool) -> dict[str, dict[int, Finding]]:
     if linting.project:
         with Scratch() as work:
             for found in linting.check(work, baseline=False).findings:
-                if found.code == "D802" or (unsafe and found.code == "D805"):
+                if found.code == "D802" or (unsafe and found.code in {"D803", "D805"}):
                     drops.setdefault(found.path, {})[found.line] = Finding(found.code, found.message)
     return drops
 

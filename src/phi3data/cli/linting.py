@@ -14,6 +14,7 @@ from phi3data.errors import UsageError
 
 if TYPE_CHECKING:
     from phi3data.lint import CheckResult
+    from phi3data.lint.run import FindSimilar
     from phi3data.settings import Settings
     from phi3data.sources.files import Scratch
 
@@ -133,6 +134,7 @@ class Linting:
             target=self.target,
             project=self.project,
             splits=self.splits,
+            similar=_similar() if self.project and "-" not in self._paths else None,
             settings=self.settings,
             force_exclude=self.force_exclude,
             stdin_filename=self._stdin,
@@ -144,3 +146,14 @@ class Linting:
         if baseline:
             result.findings = list(Baseline.load(baseline).filter(result.findings))
         return result
+
+
+def _similar() -> FindSimilar | None:
+    """Return what finds similar texts; None where it is not installed."""
+    from importlib.util import find_spec
+
+    if not all(find_spec(name) for name in ("duckdb", "numpy", "pyarrow")):
+        return None
+    from phi3data.api import similar
+
+    return similar

@@ -19,6 +19,7 @@ FILE_FIXES: dict[str, FileFix] = {
         FileFix("F106", True, "Ends every line in LF, the last one too."),
         FileFix("J202", True, "Writes each object of the array, or of the printed JSON, on a line of its own."),
         FileFix("D802", True, "Drops the row, if it is equal to an earlier row of its split (with --project)."),
+        FileFix("D803", False, "Drops the row, if it is similar to an earlier row of its split (with --project)."),
         FileFix("D805", False, "Drops the row from the split that is held out (with --project)."),
         FileFix("S313", False, "Removes the key from all rows, if no row needs it."),
     )

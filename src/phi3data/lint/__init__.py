@@ -27,6 +27,8 @@ from phi3data.sources.source import Source
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from phi3data.lint.run import FindSimilar
+
 
 class CheckResult(msgspec.Struct):
     """What linting found.
@@ -73,6 +75,7 @@ def check(
     target: str = targets.DEFAULT,
     project: bool = False,
     splits: Mapping[str, Iterable[str | Path]] | None = None,
+    similar: FindSimilar | None = None,
     settings: Settings | None = None,
     force_exclude: bool = False,
     stdin_filename: str | None = None,
@@ -84,7 +87,8 @@ def check(
     `source` is a path, a list of paths, or rows in memory. `model` decides what its chat template drops, which control
     tokens there are and how long a row may be; `tokenizer` (a directory or hub name) makes lengths exact. `target` is
     where the data goes: what it accepts decides some of the rules. `project` looks at all rows beside each other, as
-    one data set; `splits` are the paths of train, validation and test where their names do not tell. `settings` are
+    one data set; `splits` are the paths of train, validation and test where their names do not tell, and `similar` is
+    `phi3data.similar`, where similar texts are looked for too (it needs the extra data). `settings` are
     those of a project (`phi3data.settings`): which rules for which paths, what is left out (with `force_exclude` also
     where it is named) and what is allowed; none are looked for. `stdin_filename` names what comes from standard input.
     `workers` are processes, as many as pay where None; the result is the same for any number. Inputs that cannot be
@@ -97,6 +101,7 @@ def check(
     of_splits = {str(Path(path).absolute()): name for name, paths in (splits or {}).items() for path in paths}
     items = inputs(source, settings, force_exclude=force_exclude, stdin_filename=stdin_filename)
     run = Run(items, plan, settings, encoding=encoding, project=project, splits=of_splits, workers=workers)
+    run.similar = similar
     allowances = Allowances(settings)
     with Scratch() as scratch:
         findings = [found for found in run.findings(work or scratch) if not allowances.allows(found)]

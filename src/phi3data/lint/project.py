@@ -7,7 +7,7 @@ for by the engine, which needs more than the plain install.
 from __future__ import annotations
 
 from array import array
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from phi3data.findings import Finding
@@ -84,6 +84,16 @@ class Beside(NamedTuple):
     key: int
 
 
+class Similar(NamedTuple):
+    """Two rows whose texts were found similar: path and record, from 1, of both, and their similarity, 0 to 1."""
+
+    path: str
+    record: int
+    other_path: str
+    other_record: int
+    score: float
+
+
 class Project:
     """The files of a data set, each in its split."""
 
@@ -117,10 +127,11 @@ class Project:
                     yield placed
         yield from train.prompts.findings()
 
-    def beside(self) -> Iterator[Beside]:
-        """Yield what is wrong with rows beside others, in the order of the rows."""
+    def beside(self, similar: Iterable[Similar] = ()) -> Iterator[Beside]:
+        """Yield what is wrong with rows beside others, in the order of the rows; `similar` are pairs of them."""
         found: dict[int, list[Finding]] = {}
-        for row, finding in (*self._equal(), *self._same_prompt(), *self._answers(), *self._beginnings()):
+        alone = (*self._equal(), *self._same_prompt(), *self._answers(), *self._beginnings(), *self._similar(similar))
+        for row, finding in alone:
             found.setdefault(row, []).append(finding)
         for row in sorted(found):
             path, _ = self._file(row)
@@ -177,6 +188,25 @@ class Project:
             if place is not None and place not in told and whole[owner] != whole[place]:
                 told.add(place)
                 yield place, Finding("D809", f"the conversation is the beginning of {self._place(owner)}")
+
+    def _similar(self, pairs: Iterable[Similar]) -> Iterator[tuple[int, Finding]]:
+        told: set[tuple[int, str]] = set()
+        for pair in pairs:
+            one, other = self._row(pair.path, pair.record), self._row(pair.other_path, pair.other_record)
+            first, row = self._train_first(sorted((one, other)))
+            split = self._file(first)[1]
+            code = "D803" if split == self._file(row)[1] else "D805"
+            if (row, code) in told:
+                continue
+            told.add((row, code))
+            what = "similar to" if code == "D803" else f"similar to a row of {split}:"
+            yield row, Finding(code, f"{what} {self._place(first)} (similarity {pair.score:.2f})")
+
+    def _row(self, path: str, record: int) -> int:
+        """Return the number of a row; a row of several conversations has that of its first one."""
+        at = next(number for number, (name, _) in enumerate(self._files) if name == path)
+        end = self._starts[at + 1] if at + 1 < len(self._starts) else self._all.rows
+        return bisect_left(self._all.records, record, self._starts[at], end)
 
     def _file(self, row: int) -> tuple[str, str]:
         """Return the path and the split of a row's file."""

@@ -18,11 +18,11 @@ from phi3data.sources import lines
 from phi3data.sources.open import plan as cut
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from phi3data.lint.conversation import Plan
     from phi3data.lint.located import Located
-    from phi3data.lint.project import RowKeys
+    from phi3data.lint.project import RowKeys, Similar
     from phi3data.lint.rows import Linted
     from phi3data.rules.placed import Placed
     from phi3data.settings import Settings
@@ -30,13 +30,16 @@ if TYPE_CHECKING:
     from phi3data.sources.inputs import Input
     from phi3data.sources.source import Shard
 
+    FindSimilar = Callable[[list[str]], Iterable[Similar]]
+
 _MANY = 6  # shards of 8 MiB, from which more than one process pays
 
 
 class Run:
     """Findings file by file: of the file from outside, of its rows, of its rows together; then of the whole data set.
 
-    What is counted (`rows`, `opened`) is complete when all findings were taken.
+    What is counted (`rows`, `opened`) is complete when all findings were taken. `similar`, where it is set, finds pairs
+    of similar rows in the files of some names.
     """
 
     def __init__(
@@ -59,6 +62,7 @@ class Run:
         self.opened: list[Opened] = []
         self._inputs, self._plan, self._settings, self._encoding = inputs, plan, settings, encoding
         self._project, self._splits, self._workers = project, splits or {}, workers
+        self.similar: FindSimilar | None = None
         self._target = targets.target(plan.target)
         self._shards: list[list[Shard]] = []
         self._before = (0, 0)  # lines and records of the file so far
@@ -96,17 +100,21 @@ class Run:
         for keys, name in files:
             project.add(keys, name, self._splits.get(str(Path(name).absolute())) or split_of(name))
         yield from self._placed(project.together(), files[0][1])
-        for found in project.beside():
+        similar = self.similar([name for _, name in files]) if self.similar else ()
+        for found in project.beside(similar):
             if self._settings.wants(found.finding.code, found.path):
                 yield beside(found, self._target, _file_fix(found.finding.code))
 
     def skipped(self) -> Iterator[Skipped]:
         """Yield the rules that could not run, when all findings were taken."""
-        if self._with_tools and any("G904" in self._settings.codes(opened.name) for opened in self.opened):
+        wanted = frozenset[str]().union(*(self._settings.codes(opened.name) for opened in self.opened))
+        if self._with_tools and "G904" in wanted:
             from phi3data.rules.references import can_validate
 
             if not can_validate():
                 yield Skipped("G904", "it needs jsonschema: pip install 'phi3kit[data]'")
+        if self._project and self.similar is None and "D803" in wanted:
+            yield Skipped("D803", "similar texts are found by more than the plain install: pip install 'phi3kit[data]'")
 
     def _processes(self, shards: int) -> int:
         """Return how many processes to use: as asked, or one a CPU where there is so much that starting them pays."""

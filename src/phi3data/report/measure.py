@@ -95,7 +95,8 @@ def _profile(run: Run, db: duckdb.DuckDBPyConnection) -> Profile:
         if share > _UNEVEN
     ]
     if run.decided.found.conflicting and run.recipe.dedup.conflicts == "keep":
-        kept_with.append(("D804", run.decided.found.conflicting))
+        rows = run.decided.found.conflicting
+        profile.warnings.append(f"{rows:,} rows ask what another row asks and are answered otherwise (D804).")
     bad = db.execute("SELECT source, count(*) FROM rows WHERE final_reason = 'F102' GROUP BY 1").fetchall()
     judge(profile, run.recipe, kept_with, {run.sources[number].name: count for number, count in bad})
     return profile

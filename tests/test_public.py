@@ -34,6 +34,7 @@ NAMES = [
     "clean",
     "convert",
     "count_tokens",
+    "decontaminate",
     "dedup",
     "encode",
     "iter_findings",

@@ -29,6 +29,7 @@ from phi3data.rows import Rows
 from phi3data.sources.files import whole
 from phi3data.sources.inputs import find
 from phi3data.sources.source import SHARD
+from phi3data.steps.decontaminate import DecontaminateConfig
 from phi3data.tokens import count
 
 if TYPE_CHECKING:
@@ -191,8 +192,12 @@ def _recipe(recipe: RecipeLike) -> Recipe:
 def only(steps: tuple[str, ...], recipe: RecipeLike = None) -> Recipe:
     """Return a recipe in which no other step than `steps` is on."""
     resolved = _recipe(recipe)
-    off = {name: msgspec.structs.replace(getattr(resolved, name), enabled=name in steps) for name in STEPS}
-    return msgspec.structs.replace(resolved, **off)
+    chosen: dict[str, Any] = {
+        name: msgspec.structs.replace(getattr(resolved, name), enabled=name in steps) for name in STEPS
+    }
+    if "decontaminate" not in steps:
+        chosen["decontaminate"] = DecontaminateConfig()
+    return msgspec.structs.replace(resolved, **chosen)
 
 
 def convert(source: Any, recipe: RecipeLike = None, **options: Any) -> Prepared:
@@ -236,6 +241,17 @@ def similar(source: Any, *, threshold: float = 0.8, **options: Any) -> Iterator[
 def _record(row_id: str) -> int:
     """Return the record that a row_id names: source:record, or source:record.sub."""
     return int(row_id.partition(":")[2].partition(".")[0])
+
+
+def decontaminate(source: Any, references: Sequence[str], recipe: RecipeLike = None, **options: Any) -> Prepared:
+    """Run the step `decontaminate` alone: drop or flag rows that give away what the files `references` ask.
+
+    `options` are those of `prepare`.
+    """
+    resolved = _recipe(recipe)
+    config = msgspec.structs.replace(resolved.decontaminate, references=tuple(references))
+    resolved = msgspec.structs.replace(resolved, decontaminate=config)
+    return prepare(source, only(("decontaminate",), resolved), **options)
 
 
 def split(source: Any, recipe: RecipeLike = None, **options: Any) -> Prepared:

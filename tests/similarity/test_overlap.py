@@ -45,7 +45,6 @@ def test_canonical_form(text: str, expected: str) -> None:
 def test_equal_stretches_have_equal_hashes_and_others_have_not(raw: list[str], width: int) -> None:
     texts = [canonical(text) for text in raw]
     coded = Coded(texts)
-    assert coded.words.tolist() == [len(text.split()) for text in texts]
     grams = [
         (number, " ".join(text.split()[at : at + width]))
         for number, text in enumerate(texts)
@@ -88,7 +87,7 @@ def test_overlap_is_the_share_of_the_n_grams_of_the_reference(
         for number, reference in enumerate(references)
         if grams(reference) & grams(text)
     }
-    index = Overlap(Coded(references), width)
+    index = Overlap(references, width)
     assert found(index.hits(Coded(texts), floor)) == {pair: one for pair, one in expected.items() if one >= floor}
     one_by_one = [found(index.hits(Coded([text]), floor)) for text in texts]
     assert {(row, pair[1]) for row, hits in enumerate(one_by_one) for pair in hits} == {
@@ -100,12 +99,12 @@ def test_what_many_references_say_belongs_to_none_of_them() -> None:
     rng = random.Random(1)
     head = " ".join(rng.sample(WORDS, 12))
     references = [canonical(f"{head} {' '.join(rng.sample(WORDS, 12))}") for _ in range(20)]
-    index = Overlap(Coded(references), 8)
+    index = Overlap(references, 8)
     assert found(index.hits(Coded([canonical(head)]), 0.01)) == {}
     tail = " ".join(references[3].split()[12:])
     assert found(index.hits(Coded([canonical(f"x {tail}")]), 0.01))[0, 3] == pytest.approx(5 / 12)
     assert found(index.hits(Coded([references[3]]), 0.01)) == {(0, 3): 1.0}
-    few = Overlap(Coded(references[:10]), 8)
+    few = Overlap(references[:10], 8)
     assert len(found(few.hits(Coded([canonical(head)]), 0.01))) == 10
 
 
@@ -113,7 +112,7 @@ def test_what_many_rows_say_that_match_nothing_does_not_count_but_copies_do() ->
     rng = random.Random(2)
     phrase, rest = " ".join(rng.sample(WORDS, 10)), " ".join(rng.sample(WORDS, 20))
     reference = canonical(f"{phrase} {rest}")
-    index = Overlap(Coded([reference]), 8)
+    index = Overlap([reference], 8)
     boilerplate = [canonical(f"{phrase} {' '.join(rng.sample(WORDS, 5))}") for _ in range(30)]
     rows = Coded([*boilerplate, *[reference] * 30])
     assert found(index.hits(rows, 0.1))[0, 0] == pytest.approx(3 / 23)
@@ -151,7 +150,7 @@ def test_similarity_is_of_shingles_and_numbers() -> None:
             "wants to reach its top have to begin, as the northern and the eastern slopes are closed in winter?"
         ),
     ]
-    index = Rephrased(references, Coded(references))
+    index = Rephrased(references)
     for text in (
         "The tulips of a gardener stand in 14 rows, 25 bulbs a row. How many bulbs are planted?",
         "The tulips of a gardener stand in 13 rows, 24 bulbs a row. How many bulbs are planted?",
@@ -164,13 +163,13 @@ def test_similarity_is_of_shingles_and_numbers() -> None:
     same = index.hits(references, Coded(references), 0.5)
     assert found(same) == {(0, 0): pytest.approx(19 / 24), (1, 1): pytest.approx(19 / 24), (2, 2): 1.0}
     assert found(index.hits([""], Coded([""]), 0.01)) == {}
-    assert found(Rephrased([], Coded([])).hits(references, Coded(references), 0.01)) == {}
+    assert found(Rephrased([]).hits(references, Coded(references), 0.01)) == {}
 
 
 def test_a_reference_is_found_inside_of_a_long_text() -> None:
     rng = random.Random(3)
     references = [canonical(" ".join(rng.sample(WORDS, 40))) for _ in range(30)]
-    index = Rephrased(references, Coded(references))
+    index = Rephrased(references)
     words = references[7].split()
     edited = " ".join(word if at % 5 else "other" for at, word in enumerate(words))
     alone = canonical(edited)

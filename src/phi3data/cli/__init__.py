@@ -23,6 +23,7 @@ COMMANDS = {
     "clean": "Repair characters, line ends and HTML residue.",
     "missing": "Drop, remove or fill messages without text.",
     "dedup": "Remove exact and normalised duplicates.",
+    "decontaminate": "Drop rows that give away what a benchmark asks.",
     "split": "Divide rows into train, validation and test.",
     "tokens": "Count tokens; show what a context limit costs.",
     "inspect": "Show one row as the model will see it.",
@@ -30,7 +31,9 @@ COMMANDS = {
     "rule": "Explain a rule: what it finds and why that is bad.",
     "rules": "List the rules.",
 }
-_MODULES = dict.fromkeys(("convert", "clean", "missing", "dedup", "split"), "steps") | {"rules": "rule"}
+_MODULES = dict.fromkeys(("convert", "clean", "missing", "dedup", "decontaminate", "split"), "steps") | {
+    "rules": "rule"
+}
 
 
 class _Commands(click.Group):

@@ -31,6 +31,8 @@ _KEYS = {
     "tokenizer": "length.tokenizer",
     "seed": "split.seed",
     "keep": "dedup.keep",
+    "against": "decontaminate.references",
+    "action": "decontaminate.action",
     "match": "dedup.match",
     "threshold": "dedup.threshold",
     "scope": "dedup.scope",
@@ -81,7 +83,7 @@ def recipe_from(recipe: Path | None, settings: tuple[str, ...], options: dict[st
     for option, value in options.items():
         if option == "columns" and value:
             table[_KEYS[option]] = columns(",".join(value))
-        elif option != "columns" and value is not None and option in _KEYS:
+        elif option != "columns" and value not in (None, ()) and option in _KEYS:
             table[_KEYS[option]] = value
     table.update(parse_setting(text) for text in settings)
     return load(recipe, table)

@@ -21,6 +21,9 @@ from phi3data.cli import options
     click.option("--model", metavar="NAME", help="Model to train, for example phi-3-mini."),
     click.option("--tokenizer", metavar="DIR|NAME", help="Tokenizer for exact counts."),
     click.option("--target", metavar="NAME", help="Where the data goes: foundry, azure-openai, openai, trl."),
+    click.option(
+        "--against", multiple=True, metavar="FILE", help="Benchmark whose questions must not be trained on; repeatable."
+    ),
     click.option("--seed", type=int, help="Seed of the split."),
     click.option("--engine", type=click.Choice(["local"]), default="local", show_default=True, help="Where it runs."),
     *options.RUNNING,

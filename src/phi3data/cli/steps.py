@@ -120,6 +120,20 @@ dedup_command = _step(
     ),
 )
 
+decontaminate_command = _step(
+    "decontaminate",
+    ("decontaminate",),
+    "Drop rows that give away what a benchmark asks: copies and rephrasings.",
+    click.option(
+        "--against",
+        multiple=True,
+        required=True,
+        metavar="FILE",
+        help="What is asked; repeatable.",
+    ),
+    click.option("--action", type=click.Choice(["drop", "flag"]), help="What becomes of a row.  [default: drop]"),
+)
+
 
 @click.command("split")
 @click.argument("inputs", nargs=-1, required=True)

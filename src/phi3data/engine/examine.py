@@ -8,6 +8,7 @@ from __future__ import annotations
 import gc
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import lru_cache
 from hashlib import blake2b
 from math import inf, isfinite
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
@@ -28,7 +29,8 @@ from phi3data.sources.reader import Reader
 from phi3data.sources.source import BLANK, Shard, Source
 from phi3data.steps.check import check
 from phi3data.steps.clean import clean
-from phi3data.steps.dedup import identify
+from phi3data.steps.decontaminate import Benchmarks, Reference
+from phi3data.steps.dedup import identify, sides
 from phi3data.steps.missing import missing
 from phi3data.tokens.lengths import Length, Lengths
 
@@ -38,10 +40,12 @@ if TYPE_CHECKING:
 
     from phi3data.engine.recipe import Recipe
     from phi3data.sources.source import Raw
+    from phi3data.steps.decontaminate import DecontaminateConfig
     from phi3data.steps.dedup import Identity
     from phi3data.targets import TargetProfile
     from phi3data.tokens import count
 
+REFERENCES = "references.json"  # in the work folder: the texts of benchmarks
 _BATCH = 5000  # rows whose tokens are counted in one call; bounds memory where rows are short
 _encode = msgspec.json.Encoder().encode
 # Readers that use str.splitlines break a row at these; escaped they are the same text. They stand in strings only.
@@ -127,7 +131,9 @@ def _examine(shard: Shard, source: Source, recipe: Recipe, tokenizer: count.Toke
         whole(folder / f"{shard.index:06d}.bands.parquet") as banded,
     ):
         facts = Facts(sidecar)
-        keep = _Keeper(shard, recipe, tokenizer, rows, facts, Bands(banded))
+        keep = _Keeper(
+            shard, recipe, tokenizer, rows, facts, Bands(banded), _benchmarks(folder.parent, recipe.decontaminate)
+        )
         for raw in read(source, shard):
             summary.lines, summary.records = raw.line + 1, raw.record + 1
             if raw.value is BLANK:
@@ -137,6 +143,27 @@ def _examine(shard: Shard, source: Source, recipe: Recipe, tokenizer: count.Toke
         keep.close()
         summary.rows = keep.number
     return summary
+
+
+@lru_cache(1)  # a process works for one run at a time
+def _benchmarks(work: Path, config: DecontaminateConfig) -> Benchmarks | None:
+    if not config.references:
+        return None
+    return Benchmarks(msgspec.json.decode((work / REFERENCES).read_bytes(), type=list[Reference]), config)
+
+
+def _decontaminate(rows: list[Examined], benchmarks: Benchmarks, recipe: Recipe) -> None:
+    """Drop the rows that match a reference, or note the match in their evidence."""
+    said = [(row, row.conversation) for row in rows if row.conversation is not None and row.dropped is None]
+    texts = [sides(conversation.messages, "conversation") for _, conversation in said]
+    for (row, _), match in zip(said, benchmarks.matches(texts), strict=True):
+        if match is None:
+            continue
+        row.evidence["match"] = msgspec.to_builtins(match)
+        if recipe.decontaminate.action == "drop":
+            row.step, row.dropped = "decontaminate", match.finding
+        else:
+            row.evidence.setdefault("findings", []).append({"code": match.finding.code, "pointer": ""})
 
 
 class _Named(NamedTuple):
@@ -157,6 +184,7 @@ class _Keeper:
         rows: IO[bytes],
         facts: Facts,
         banded: Bands,
+        benchmarks: Benchmarks | None,
     ) -> None:
         self.number = 0
         self._shard, self._recipe, self._file, self._facts, self._bands = shard, recipe, rows, facts, banded
@@ -166,6 +194,7 @@ class _Keeper:
         self._lengths = Lengths.for_tokenizer(tokenizer, model)
         self._target = targets.target(recipe.target)
         self._limit = recipe.length.limit or model.context
+        self._benchmarks = benchmarks
         self._near = recipe.dedup.enabled and recipe.dedup.match == "near"
         self._waiting: list[tuple[Raw, int, Examined, _Named]] = []
         # Of the rows that wait and can have near-duplicates: seq, digest, place, and two texts one after the other.
@@ -185,6 +214,8 @@ class _Keeper:
 
     def flush(self) -> None:
         """Count and write the rows added so far."""
+        if self._benchmarks is not None:
+            _decontaminate([row for _, _, row, _ in self._waiting], self._benchmarks, self._recipe)
         alive = [row.conversation for _, _, row, _ in self._waiting if row.conversation is not None and not row.dropped]
         measured = iter(self._lengths.of(alive))
         for raw, sub, row, named in self._waiting:

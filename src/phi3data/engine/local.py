@@ -16,15 +16,17 @@ import pyarrow.parquet as pq
 from phi3data import family
 from phi3data.engine import decide as deciding
 from phi3data.engine.decide import Decided
-from phi3data.engine.examine import Summary, examine
+from phi3data.engine.examine import REFERENCES, Summary, examine
 from phi3data.engine.recipe import Recipe, to_toml
 from phi3data.engine.work import OUTPUTS, Work, disk_errors
 from phi3data.engine.write import LEDGER, write
 from phi3data.errors import InputError, UsageError
 from phi3data.similarity import texts
 from phi3data.sources.files import CHUNK, digest, whole
+from phi3data.sources.inputs import find
 from phi3data.sources.open import open_source, plan
 from phi3data.sources.source import SHARD, Shard, Source
+from phi3data.steps.decontaminate import read_references
 from phi3data.steps.split import SPLITS
 from phi3data.tokens import count
 from phi3data.version import VERSION
@@ -100,6 +102,8 @@ def run(
             work.start(overwrite=overwrite)
             sources = [open_source(item, n, recipe.source, work.folder("sources")) for n, item in enumerate(inputs)]
             shards = list(plan(sources, shard_bytes))
+            if recipe.decontaminate.references:
+                _keep_references(recipe, work)
             if workers > 1:
                 size = sum(shard.end - shard.start for shard in shards)
                 count.compile_kernels(tokenizer, size)
@@ -131,6 +135,13 @@ def run(
     )
 
 
+def _keep_references(recipe: Recipe, work: Work) -> None:
+    """Read the references once and leave them where the workers find them."""
+    references = read_references(recipe.decontaminate.references, work.folder("references"))
+    with whole(work.root / REFERENCES) as file:
+        file.write(msgspec.json.encode(references))
+
+
 def _spare_inputs(inputs: list[Input], output: Path) -> None:
     """Refuse to replace an input by an output."""
     outputs = {(output / name).absolute() for name in OUTPUTS}
@@ -145,6 +156,10 @@ def _fingerprint(inputs: list[Input], recipe: Recipe, tokenizer: count.Tokenizer
     for item in inputs:
         state = item.path.stat() if item.path and item.path.is_file() else None
         parts.append((item.name, [state.st_size, state.st_mtime_ns] if state else os.urandom(16).hex()))
+    for name in recipe.decontaminate.references:
+        for item in find(name):
+            state = item.path.stat() if item.path and item.path.is_file() else None
+            parts.append((item.name, [state.st_size, state.st_mtime_ns] if state else os.urandom(16).hex()))
     return sha256(repr(parts).encode("utf-8", "backslashreplace")).hexdigest()[:16]
 
 

@@ -16,6 +16,7 @@ from phi3data.errors import InputError, UsageError, did_you_mean
 from phi3data.sources.reader import SourceConfig
 from phi3data.steps.check import CheckConfig
 from phi3data.steps.clean import CleanConfig
+from phi3data.steps.decontaminate import DecontaminateConfig
 from phi3data.steps.dedup import DedupConfig
 from phi3data.steps.length import LengthConfig
 from phi3data.steps.missing import MissingConfig
@@ -33,6 +34,9 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     clean: Annotated[CleanConfig, Meta(description="Repairs that do not change what a text says.")] = CleanConfig()
     missing: Annotated[MissingConfig, Meta(description="Messages that say nothing.")] = MissingConfig()
     check: Annotated[CheckConfig, Meta(description="Rows that cannot be trained on.")] = CheckConfig()
+    decontaminate: Annotated[DecontaminateConfig, Meta(description="Rows that give away what a benchmark asks.")] = (
+        DecontaminateConfig()
+    )
     length: Annotated[LengthConfig, Meta(description="Tokens per row.")] = LengthConfig()
     dedup: Annotated[DedupConfig, Meta(description="Duplicate rows.")] = DedupConfig()
     split: Annotated[SplitConfig, Meta(description="Train, validation and test.")] = SplitConfig()

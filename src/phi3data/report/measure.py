@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from phi3data.engine.local import Run
 
 # The order of the pipeline, which is the order of the waterfall.
-STEPS = ("read", "clean", "missing", "check", "length", "dedup")
+STEPS = ("read", "clean", "missing", "check", "decontaminate", "length", "dedup")
 _UNEVEN = 0.1  # difference of shares between splits that is worth a warning
 _BARS = 40  # bars of the histogram of tokens
 _ROLES = {"s": "system", "u": "user", "a": "assistant", "t": "tool"}

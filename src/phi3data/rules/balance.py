@@ -20,6 +20,13 @@ if TYPE_CHECKING:
 
 RULES = (
     Rule(
+        "D810",
+        "contaminated",
+        "error",
+        "what a benchmark asks, or the same in other words",
+        "The benchmark then measures what was learned by heart. Found by prepare and decontaminate, with references.",
+    ),
+    Rule(
         "R410",
         "inconsistent-system",
         "info",

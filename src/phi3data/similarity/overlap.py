@@ -17,16 +17,18 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from phi3data.similarity.plain import GOLDEN, MIX_1, UNSPACED, mixed
-from phi3data.similarity.texts import Sets
 from phi3data.text.normalise import normalise
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
+    from phi3data.similarity.texts import Sets
+
 SHINGLE = 5  # characters
 _SPACE = 32
+_PART = 500_000  # characters
 _CLASS = "".join(f"{chr(first)}-{chr(last)}" for first, last in UNSPACED)
 _WORD = re.compile(rf"[{_CLASS}]|[^\W_{_CLASS}]+")
 _APOSTROPHE = re.compile(r"(?<=\w)['’](?=\w)")
@@ -53,6 +55,8 @@ class Grams(NamedTuple):
 
     def sets(self, count: int) -> Sets:
         """Return the sorted set of the hashes of each of `count` texts."""
+        from phi3data.similarity.texts import Sets  # loads pyarrow, which a recipe does without
+
         order = np.lexsort((self.hashes, self.texts))
         hashes, texts = self.hashes[order], self.texts[order]
         first = np.ones(len(hashes), bool)
@@ -65,7 +69,7 @@ class Coded:
     """Texts whose stretches can be hashed."""
 
     def __init__(self, texts: Sequence[str]) -> None:
-        """`texts` are canonical. Takes about 50 bytes of memory per character: give some megabytes at a time."""
+        """`texts` are canonical. Takes about 50 bytes of memory per character: give them in `parts`."""
         self.count = len(texts)
         lengths = np.fromiter(map(len, texts), np.int64, len(texts))
         codes = np.frombuffer("".join(texts).encode("utf-32-le", "surrogatepass"), np.uint32)
@@ -76,12 +80,6 @@ class Coded:
         self._starts = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
         self._spaces = np.flatnonzero(codes == _SPACE)
         self._owners = np.searchsorted(self._starts, self._spaces, side="right") - 1
-
-    @property
-    def words(self) -> NDArray[np.int64]:
-        """How many words each text has."""
-        counts = np.bincount(self._owners, minlength=self.count) - 1
-        return np.maximum(counts, 0)
 
     def grams(self, width: int) -> Grams:
         """Return all stretches of `width` words."""
@@ -100,13 +98,32 @@ class Coded:
         starts = np.arange(counts.sum()) - np.repeat(first - self._starts[:-1], counts)
         return Grams(self._hashed(starts, starts + SHINGLE), texts)
 
-    def whole(self) -> NDArray[np.uint64]:
-        """Return the hash of each whole text."""
-        return self._hashed(self._starts[:-1], self._starts[1:])
-
     def _hashed(self, starts: NDArray[np.int64], ends: NDArray[np.int64]) -> NDArray[np.uint64]:
         with np.errstate(over="ignore"):
             return mixed((self._sums[ends] - self._sums[starts]) * self._inverse[starts])
+
+
+def parts(texts: Iterable[str]) -> Iterator[list[str]]:
+    """Yield the texts some at a time, so many as `Coded` takes about 25 MB of memory for, or a single longer one."""
+    part: list[str] = []
+    held = 0
+    for text in texts:
+        part.append(text)
+        held += len(text)
+        if held >= _PART:
+            yield part
+            part, held = [], 0
+    if part:
+        yield part
+
+
+def sets_of(texts: Sequence[str], stretches: Callable[[Coded], Grams]) -> Sets:
+    """Return the sorted set of some stretches of each of the canonical texts, which may be many."""
+    from phi3data.similarity.texts import Sets
+
+    found = [stretches(Coded(part)).sets(len(part)) for part in parts(texts)]
+    sizes = np.concatenate([np.zeros(1, np.int64), *(one.sizes for one in found)])
+    return Sets(np.concatenate([np.empty(0, np.uint64), *(one.hashes for one in found)]), np.cumsum(sizes))
 
 
 @cache
@@ -144,20 +161,20 @@ class Overlap:
     and does not count, neither as found nor as missing. The same goes for n-grams that many of the searched texts have,
     beside texts that have the reference as a whole: `survey` counts those, and `without` leaves out what is common.
 
-    A reference with fewer words than `width` has no n-gram; `words` of a text below that say so.
+    A reference with fewer words than `width` has no n-gram, and is never found.
     """
 
     MANY, SHARE = 10, 0.01
 
-    def __init__(self, references: Coded, width: int) -> None:
-        """`references` are the distinct reference texts, `width` the words of an n-gram."""
+    def __init__(self, references: Sequence[str], width: int) -> None:
+        """`references` are distinct canonical texts, `width` the words of an n-gram."""
         self.width = width
-        found = references.grams(width).sets(references.count)
+        found = sets_of(references, lambda coded: coded.grams(width))
         self._grams, inverse = np.unique(found.hashes, return_inverse=True)
         order = np.argsort(inverse, kind="stable")
-        self._postings = np.repeat(np.arange(references.count), found.sizes)[order]
+        self._postings = np.repeat(np.arange(len(references)), found.sizes)[order]
         self._starts = np.concatenate([np.zeros(1, np.int64), np.cumsum(np.bincount(inverse, minlength=0))])
-        self._count = references.count
+        self._count = len(references)
         self._counts(np.diff(self._starts) <= max(self.MANY, self.SHARE * self._count))
 
     def _counts(self, telling: NDArray[np.bool_]) -> None:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from phi3data.similarity.overlap import Coded, Hits
+from phi3data.similarity.overlap import Coded, Hits, sets_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,10 +40,10 @@ class Rephrased:
     ROOM = 1.25  # how much longer than the reference the part of a text is that is compared with it
     ENOUGH = 24  # words of a reference from which on it is not short
 
-    def __init__(self, references: Sequence[str], coded: Coded) -> None:
-        """`references` are distinct canonical texts, and the same coded."""
+    def __init__(self, references: Sequence[str]) -> None:
+        """`references` are distinct canonical texts."""
         count = len(references)
-        words = coded.grams(1).sets(count)
+        words = sets_of(references, lambda coded: coded.grams(1))
         self._words, inverse, frequency = np.unique(words.hashes, return_inverse=True, return_counts=True)
         rare = frequency <= max(self.FEW, min(self.TENTH * count, self.MOST))
         self._word_weights = np.where(rare, np.log1p(count / frequency), 0)
@@ -53,13 +53,13 @@ class Rephrased:
         order = order[rare[inverse[order]]]
         self._postings = owners[order]
         self._starts = np.concatenate([np.zeros(1, np.int64), np.cumsum(np.where(rare, frequency, 0))])
-        shingles = coded.shingles().sets(count)
+        shingles = sets_of(references, Coded.shingles)
         self._shingles, numbers, frequency = np.unique(shingles.hashes, return_inverse=True, return_counts=True)
         self._weights = np.log1p(count / frequency)
         self._rarest = float(np.log1p(count))  # the weight of a shingle that no reference has
-        self._reference_shingles, self._reference_starts = numbers.astype(np.int64), shingles.starts
+        self._reference_shingles, self._reference_starts = numbers.astype(np.int32), shingles.starts
         self._numbers = [_numbers(text) for text in references]
-        self._discount = np.minimum(coded.words / self.ENOUGH, 1)
+        self._discount = np.minimum(np.array([text.count(" ") - 1 for text in references]) / self.ENOUGH, 1)
 
     def hits(self, texts: Sequence[str], coded: Coded, floor: float) -> Hits:
         """Return the pairs of a text and a reference with a score of at least `floor`. `texts` are canonical."""

@@ -85,7 +85,7 @@ def likeness(
     pairs: NDArray[np.int64],
     rows: NDArray[np.int64],
     row_starts: NDArray[np.int64],
-    references: NDArray[np.int64],
+    references: NDArray[np.int32],
     reference_starts: NDArray[np.int64],
     weights: NDArray[np.float64],
     room: float,

@@ -4,6 +4,8 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 # An environment is reused only while what it was made from is unchanged: its stamp is named by that.
 STAMP  := $(shell cat pyproject.toml constraints.txt | cksum | cut -d' ' -f1)
+# Installed first, and by its version, so that nothing else brings another one.
+TORCH  := $(shell sed -n 's/^torch==//p' constraints.txt)
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .PHONY: demo test lint format bench clean sample-data screenshot
@@ -52,5 +54,6 @@ $(VENV)/data-$(STAMP):
 	@touch $@
 
 $(VENV)/all-$(STAMP): $(VENV)/data-$(STAMP)
+	$(PIP) torch==$(TORCH)
 	$(PIP) -e '.[dev]'
 	@touch $@

@@ -64,7 +64,7 @@ def test_the_table_of_good_rows_is_complete() -> None:
 
 
 @pytest.mark.parametrize("name", GOOD)
-@settings(max_examples=12)
+@settings(max_examples=4)
 @given(data=st.data())
 def test_garbage_of_every_format_is_kept_or_dropped(
     tmp_path_factory: pytest.TempPathFactory, name: str, data: st.DataObject

@@ -22,7 +22,7 @@ from phi3data.engine.examine import examine
 from phi3data.engine.work import OUTPUTS, WORK
 from phi3data.sources.source import Shard
 
-SHARD = 20_000
+SHARD = 12_000
 SCRIPT = """
 import sys, phi3data
 if __name__ == "__main__":
@@ -37,7 +37,7 @@ def rows(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("rows") / "rows.jsonl"
     rng = random.Random(1)
     with path.open("w") as file:
-        for n in range(6000):
+        for n in range(2500):
             row = chat(f"Question {rng.randrange(5000)}, please?", f"Answer {n % 7} " * rng.randrange(1, 30))
             file.write((json.dumps(row) if n % 50 else "broken {") + "\n")
     return path
@@ -50,7 +50,7 @@ def start(rows: Path, out: Path) -> subprocess.Popen[bytes]:
 
 
 @pytest.mark.slow
-def test_killed_at_ten_moments_and_run_again_gives_the_same_bytes(
+def test_killed_at_five_moments_and_run_again_gives_the_same_bytes(
     rows: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     began = time.monotonic()
@@ -67,10 +67,10 @@ def test_killed_at_ten_moments_and_run_again_gives_the_same_bytes(
     shards = -(-rows.stat().st_size // SHARD)
     rng = random.Random(2)
     spared = 0
-    for moment in range(10):
+    for moment in range(5):
         out = tmp_path / f"out{moment}"
         process = start(rows, out)
-        time.sleep(took * (0.3 + 0.07 * moment + 0.05 * rng.random()))
+        time.sleep(took * (0.3 + 0.14 * moment + 0.05 * rng.random()))
         children = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
         process.kill()
         process.wait()
@@ -88,7 +88,7 @@ def test_killed_at_ten_moments_and_run_again_gives_the_same_bytes(
             spared += done
             assert not (out / WORK).exists()
         assert {name: digest for name, digest in digests(out).items() if name in OUTPUTS} == expected
-    assert spared > shards, "no run was interrupted in the middle: the moments are badly chosen"
+    assert spared > shards // 2, "no run was interrupted in the middle: the moments are badly chosen"
 
 
 def test_two_runs_do_not_share_a_folder(rows: Path, tmp_path: Path) -> None:
@@ -99,7 +99,7 @@ def test_two_runs_do_not_share_a_folder(rows: Path, tmp_path: Path) -> None:
                     phi3data.prepare(rows, {"split": {"seed": 3}}, tmp_path / "out", overwrite=True)
 
     prepared = phi3data.prepare(rows, output=tmp_path / "out", progress=Second())
-    assert_balanced(prepared, 6000)
+    assert_balanced(prepared, 2500)
 
 
 def test_another_recipe_does_not_go_on_with_the_work_of_this_one(rows: Path, tmp_path: Path) -> None:
@@ -115,7 +115,7 @@ def test_another_recipe_does_not_go_on_with_the_work_of_this_one(rows: Path, tmp
     assert list(out.glob(f"{WORK}/*/examine/*.json"))
     assert not [name for name in OUTPUTS if (out / name).exists()]
     changed = phi3data.prepare(rows, {"split": {"seed": 5}}, out, shard_bytes=SHARD)
-    assert_balanced(changed, 6000)
+    assert_balanced(changed, 2500)
     assert digests(out) == digests(phi3data.prepare(rows, {"split": {"seed": 5}}, tmp_path / "fresh").folder)
 
 
@@ -142,7 +142,7 @@ def test_a_full_disk_is_one_sentence_and_the_work_goes_on_when_there_is_room(
     assert not [name for name in OUTPUTS if (out / name).exists()]
     subprocess.run(["mount", "-o", "remount,size=20m", str(small_disk)], check=True)
     again = phi3data.prepare(rows, output=out, shard_bytes=SHARD)
-    assert_balanced(again, 6000)
+    assert_balanced(again, 2500)
 
 
 def test_a_killed_worker_is_one_sentence(rows: Path, tmp_path: Path) -> None:
@@ -156,4 +156,4 @@ def test_a_killed_worker_is_one_sentence(rows: Path, tmp_path: Path) -> None:
     with pytest.raises(phi3data.WorkerError, match="a worker process was killed"):
         phi3data.prepare(rows, output=tmp_path / "out", workers=2, shard_bytes=SHARD, progress=Killer())
     again = phi3data.prepare(rows, output=tmp_path / "out", shard_bytes=SHARD)
-    assert_balanced(again, 6000)
+    assert_balanced(again, 2500)

@@ -1,0 +1,1 @@
+"""From files to the rows that the trainer gets: reading, encoding, truncation, packing, order."""

@@ -1,0 +1,110 @@
+"""The run folder: what a run leaves behind, and what it goes on from.
+
+run.json         state, totals, versions, seed, device
+config.toml      the configuration as resolved; config.given.toml as it was written
+data.json        per split: file, sha256, counts, what was left out and why
+plan.json        predicted, and measured
+preview.html     the first conversations as they are trained on
+metrics.jsonl    one line a step, one an evaluation
+samples.jsonl    answers at each evaluation
+checkpoints/     checkpoint-N: everything that a run goes on from, the newest ones
+best/            the best model by the validation rows; the last one without them
+logs/            TensorBoard
+"""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from phi3data.errors import OutputError
+from phi3data.sources.files import whole
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MARKER = "phi3train.json"  # in a checkpoint, written last: a checkpoint without it is half a one
+
+
+class Progress(msgspec.Struct, kw_only=True):
+    """What a run counts itself, kept in each checkpoint. `metrics` and `samples` are bytes of the two files."""
+
+    step: int = 0
+    tokens: int = 0
+    supervised: int = 0
+    conversations: int = 0
+    seconds: float = 0.0
+    best: float | None = None  # nats per token
+    best_step: int | None = None
+    waited: int = 0  # evaluations since the best one
+    recent: list[float] = []  # losses of the last steps, to know a spike by
+    metrics: int = 0
+    samples: int = 0
+
+
+class RunFolder:
+    """One run on the disk."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.checkpoints, self.best = path / "checkpoints", path / "best"
+        self.metrics, self.samples = path / "metrics.jsonl", path / "samples.jsonl"
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is a run in it."""
+        return (self.path / "run.json").is_file()
+
+    def state(self) -> dict[str, Any]:
+        """Return run.json. Raises `OutputError` where it is not one."""
+        try:
+            return msgspec.json.decode((self.path / "run.json").read_bytes(), type=dict[str, Any])
+        except (OSError, msgspec.DecodeError) as error:
+            raise OutputError(f"{self.path}: is no run folder: run.json cannot be read: {error}") from None
+
+    def write(self, name: str, value: Any) -> None:
+        """Write a JSON file of the folder, whole or not at all."""
+        with whole(self.path / name) as file:
+            file.write(msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n")
+
+    def write_text(self, name: str, text: str) -> None:
+        """Write a text file of the folder, whole or not at all."""
+        with whole(self.path / name) as file:
+            file.write(text.encode())
+
+    def append(self, path: Path, value: Any) -> int:
+        """Append a line of JSON to metrics or samples and return the size of the file."""
+        with path.open("ab") as file:
+            file.write(msgspec.json.encode(value) + b"\n")
+            return file.tell()
+
+    def latest(self) -> tuple[Path, Progress] | None:
+        """Return the newest complete checkpoint and what was counted until then, None if there is none."""
+        found = [each for each in self.checkpoints.glob("checkpoint-*") if (each / MARKER).is_file()]
+        if not found:
+            return None
+        newest = max(found, key=_step)
+        return newest, msgspec.json.decode((newest / MARKER).read_bytes(), type=Progress)
+
+    def complete(self, progress: Progress, keep: int) -> None:
+        """Mark the checkpoint of a step as complete, and remove older ones but `keep`."""
+        with whole(self.checkpoints / f"checkpoint-{progress.step}" / MARKER) as file:
+            file.write(msgspec.json.encode(progress))
+        for old in sorted(self.checkpoints.glob("checkpoint-*"), key=_step)[:-keep]:
+            shutil.rmtree(old)
+
+    def go_back(self, progress: Progress) -> None:
+        """Take from metrics and samples what was written after a checkpoint, and half checkpoints away."""
+        for path, size in ((self.metrics, progress.metrics), (self.samples, progress.samples)):
+            if path.exists():
+                with path.open("r+b") as file:
+                    file.truncate(size)
+        for checkpoint in self.checkpoints.glob("checkpoint-*"):
+            if not (checkpoint / MARKER).is_file():
+                shutil.rmtree(checkpoint)
+
+
+def _step(checkpoint: Path) -> int:
+    return int(checkpoint.name.rpartition("-")[2])

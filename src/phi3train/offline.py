@@ -1,0 +1,30 @@
+"""No network: what must be set before the libraries that would use it are imported."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+_SETTINGS = {
+    "HF_HUB_OFFLINE": "1",
+    "TRANSFORMERS_OFFLINE": "1",
+    "HF_DATASETS_OFFLINE": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "DO_NOT_TRACK": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "TRANSFORMERS_VERBOSITY": "error",
+}
+
+
+def go_offline() -> None:
+    """Keep the Hugging Face libraries from the network and from chatter, whatever the environment says.
+
+    Everything that a run needs is on the disk; without this TRL pings the hub at each start. Call it before they are
+    imported; where they are already, only the network is closed.
+    """
+    os.environ.update(_SETTINGS)
+    constants = sys.modules.get("huggingface_hub.constants")
+    if constants is not None:  # it has read the environment
+        for name in ("HF_HUB_OFFLINE", "HF_HUB_DISABLE_TELEMETRY"):
+            setattr(constants, name, True)

@@ -6,8 +6,8 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from phi3data import family, targets
-from phi3data.lint.line import line_linter
 from phi3data.lint.conversation import Plan
+from phi3data.lint.line import line_linter
 from phi3data.rules import RULES
 
 if TYPE_CHECKING:

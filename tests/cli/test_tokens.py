@@ -217,7 +217,9 @@ def test_an_interruption_leaves_nothing(tmp_path: Path) -> None:
     os.mkfifo(pipe)
     scratch = tmp_path / "scratch"
     scratch.mkdir()
-    command = [sys.executable, "-m", "phi3data", "tokens", str(pipe)]
+    # What a shell starts in the background ignores the keys, and so does what that starts, unless it is told to heed.
+    heed = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    command = [sys.executable, "-c", f"{heed}; from phi3data.cli import main; main()", "tokens", str(pipe)]
     environment = {**os.environ, "TMPDIR": str(scratch)}
     process = subprocess.Popen(command, stdout=-1, stderr=-1, text=True, env=environment)
     with process, pipe.open("w") as writer:  # opens when the command reads

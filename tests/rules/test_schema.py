@@ -1,6 +1,7 @@
 """The contract of a chat row: the rules, the typed fast path and the JSON Schema say the same of every row."""
 
 import json
+from copy import deepcopy
 from typing import Any
 
 import jsonschema
@@ -150,13 +151,13 @@ def rows(draw: st.DrawFn) -> dict[str, Any]:
         change = draw(st.sampled_from(["set", "add", "delete", "rename", "move", "repeat"]))
         if change == "add" or not kept:
             if isinstance(node, dict):
-                node[draw(keys)] = draw(junk)
+                node[draw(keys)] = deepcopy(draw(junk))
             else:
-                node.append(draw(junk))
+                node.append(deepcopy(draw(junk)))
             continue
         key = draw(st.sampled_from(kept))
         if change == "set":
-            node[key] = draw(junk)
+            node[key] = deepcopy(draw(junk))  # one object in two places could come to hold itself
         elif change == "delete":
             del node[key]
         elif change == "rename" and isinstance(node, dict):

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from phi3data.findings import Finding
 
-_STRING = re.compile(r'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
+_STRING = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 _NOT_SHOWN = "⟨personal data or a secret, in pieces⟩", "⟨personal data or a secret⟩"
 _AROUND = 20  # code points shown on either side of what changed
 _MOST = 120  # code points of a piece that are shown

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from phi3data.findings import Finding
 
 # A string, whatever stands in it, or what a fix looks for outside of strings.
-_CONSTANT = re.compile(rb'"(?:[^"\\]++|\\.)*+"|-?\b(?:NaN|Infinity)\b', re.DOTALL)
-_STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
+_CONSTANT = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|-?\b(?:NaN|Infinity)\b', re.DOTALL)
+_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 _RAW_CONTROL = re.compile(rb"[\x00-\x1f]")
 _SHORT = {b"\t": rb"\t", b"\b": rb"\b", b"\f": rb"\f", b"\r": rb"\r", b"\n": rb"\n"}
 _HEX = rb"[0-9a-fA-F]"

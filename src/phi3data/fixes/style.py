@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 _SPACE = re.compile(r"[ \t\r\n]*")
-_SCALAR = re.compile(r'"(?:[^"\\]++|\\.)*+"|[^\s,\[\]{}":]+')
+_SCALAR = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[^\s,\[\]{}":]+')
 _BREAKS = {0x2028: "\\u2028", 0x2029: "\\u2029", 0x85: "\\u0085"}  # raw, they would break the row for some readers
 _SEPARATORS = ((", ", ": "), (",", ":"), (", ", ":"), (",", ": "))
 

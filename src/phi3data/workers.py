@@ -25,6 +25,11 @@ _KILLED = (
 )
 
 
+def cpus() -> int:
+    """Return how many CPUs this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 @contextmanager
 def pool(workers: int) -> Iterator[Submit]:
     """Give a function that submits tasks to `workers` processes; with one worker tasks run here and now.

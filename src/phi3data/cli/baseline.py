@@ -35,6 +35,7 @@ def baseline_command() -> None:
 @click.option("--overwrite", is_flag=True, help="Replace a baseline that exists: new findings are taken in, too.")
 def write_command(paths: tuple[str, ...], file: Path | None, *, overwrite: bool, **options: Any) -> int:
     """Write down every finding in PATHS."""
+    from phi3data.report.lint.results import plural
     from phi3data.settings import Baseline
 
     linting = Linting(paths, select="", ignore="", **options)
@@ -45,7 +46,7 @@ def write_command(paths: tuple[str, ...], file: Path | None, *, overwrite: bool,
         )
     made = Baseline.of(_findings(linting))
     made.save(file)
-    click.echo(f"{file}: {_counted(made.total)}")
+    click.echo(f"{file}: {plural(made.total, 'finding')}")
     return 0
 
 
@@ -56,6 +57,7 @@ def prune_command(paths: tuple[str, ...], file: Path | None, **options: Any) -> 
 
     PATHS must be all that the baseline was written for: what is not looked at is not found.
     """
+    from phi3data.report.lint.results import plural
     from phi3data.settings import Baseline
 
     linting = Linting(paths, select="", ignore="", **options)
@@ -64,7 +66,7 @@ def prune_command(paths: tuple[str, ...], file: Path | None, **options: Any) -> 
     left = old.prune(_findings(linting))
     if left.total < old.total:
         left.save(file)
-    click.echo(f"{file}: {_counted(old.total - left.total)} taken out, {left.total:,} left")
+    click.echo(f"{file}: {plural(old.total - left.total, 'finding')} taken out, {left.total:,} left")
     return 0
 
 
@@ -72,6 +74,7 @@ def prune_command(paths: tuple[str, ...], file: Path | None, **options: Any) -> 
 @add(_FILE)
 def show_command(file: Path | None) -> int:
     """Show how many findings of each rule the baseline holds."""
+    from phi3data.report.lint.results import plural
     from phi3data.rules import RULES, title
     from phi3data.settings import Baseline, find
 
@@ -84,7 +87,7 @@ def show_command(file: Path | None) -> int:
         name = RULES[code].name if code in RULES else "unknown"
         text = title(code) if code in RULES else "no rule of this version"
         click.echo(f"{count:>9,}  {click.style(f'{code:<{codes}}', bold=True)}  {name:<{names}}  {text}")
-    click.echo(f"{file}: {_counted(baseline.total)}")
+    click.echo(f"{file}: {plural(baseline.total, 'finding')}")
     return 0
 
 
@@ -97,7 +100,3 @@ def _findings(linting: Linting) -> list[Located]:
     for note in result.notes:
         click.echo(f"note: {note}", err=True)
     return [found for found in result.findings if not found.code.startswith("Z")]
-
-
-def _counted(count: int) -> str:
-    return f"{count:,} finding{'' if count == 1 else 's'}"

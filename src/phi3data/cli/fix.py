@@ -152,6 +152,7 @@ class _Summary:
     def lines(self, *, diff: bool) -> Iterator[str]:
         """Yield a line a code, and one for all."""
         from phi3data.fixes import FILE_FIXES, FIXES
+        from phi3data.report.lint.results import plural
 
         for code, count in sorted(self.codes.items()):
             does = FIXES[code].does if code in FIXES else FILE_FIXES[code].does
@@ -160,7 +161,6 @@ class _Summary:
         if not self.codes:
             yield "nothing to fix"
             return
-        rows = f", {self._dropped:,} {'row' if self._dropped == 1 else 'rows'} dropped" if self._dropped else ""
-        lines = f"{self._lines:,} {'line' if self._lines == 1 else 'lines'}"
-        files = f"{len(self._files):,} {'file' if len(self._files) == 1 else 'files'}"
-        yield f"{sum(self.codes.values()):,} {verb} in {lines} of {files}{rows}"
+        rows = f", {plural(self._dropped, 'row')} dropped" if self._dropped else ""
+        where = f"{plural(self._lines, 'line')} of {plural(len(self._files), 'file')}"
+        yield f"{sum(self.codes.values()):,} {verb} in {where}{rows}"

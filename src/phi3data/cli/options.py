@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -102,4 +101,6 @@ def jobs(asked: int | None) -> int:
     """Return how many worker processes to use: as asked, or one for each CPU that this process may use."""
     if asked is not None:
         return asked
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    from phi3data.workers import cpus
+
+    return cpus()

@@ -5,18 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from phi3data import targets
-from phi3data.findings import Finding
 from phi3data.lint.conversation import Plan, judge
-from phi3data.lint.rows import check_shape
-from phi3data.rules import file, preference
+from phi3data.lint.rows import shape_of
+from phi3data.rules import file
 from phi3data.rules.typed import FastPath, Plain
 from phi3data.sources import lines
-from phi3data.sources.open import as_row
 from phi3data.sources.reader import Reader, SourceConfig
 from phi3data.sources.source import Source
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from phi3data.findings import Finding
 
 
 def line_linter(plan: Plan) -> Callable[[bytes], list[Finding]]:
@@ -36,16 +36,8 @@ def line_linter(plan: Plan) -> Callable[[bytes], list[Finding]]:
         if beside and beside.code != "F104":
             return [beside]
         found = [each for each in (beside, file.separator(raw)) if each]
-        row = as_row(lines.decode(raw, last=False))
-        if isinstance(row, Finding):
-            return [*found, row]
-        shape = check_shape(row, target)
-        if preference.is_pair(row):
-            return [*found, *shape]
-        spoken = reader.conversations(row)
-        if isinstance(spoken, Finding):
-            return [*found, *(shape or [spoken])]
-        said = conversations.many(spoken, [len(raw)] * len(spoken))
-        return [*found, *shape, *(finding for _, finding in said)]
+        shape = shape_of(lines.decode(raw, last=False), target, lambda: reader)
+        said = conversations.many(shape.conversations, [len(raw)] * len(shape.conversations))
+        return [*found, *shape.findings, *(finding for _, finding in said)]
 
     return lint

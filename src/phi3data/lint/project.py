@@ -66,12 +66,20 @@ class RowKeys:
 
     def merge(self, later: RowKeys) -> None:
         """Add what a later part holds."""
+        self.merge_shares(later)
+        self.merge_keys(later)
+        self.rows += later.rows
+
+    def merge_shares(self, later: RowKeys) -> None:
+        """Add how the rows of a later part spread; who holds nothing else counts no rows."""
         for name in ("labels", "sources", "systems", "prompts"):
             getattr(self, name).merge(getattr(later, name))
+
+    def merge_keys(self, later: RowKeys) -> None:
+        """Add the keys of the rows of a later part, before its rows are counted."""
         for name in ("whole", "prompt", "asked", "lines", "records", "openings"):
             getattr(self, name).extend(getattr(later, name))
         self.owners.extend([self.rows + owner for owner in later.owners])
-        self.rows += later.rows
 
 
 class Beside(NamedTuple):
@@ -108,11 +116,10 @@ class Project:
         """Add a file."""
         self._starts.append(self._all.rows)
         self._files.append((path, split))
-        self._all.merge(keys)
-        of_split = self._splits[split]
-        of_split.rows += keys.rows
-        for name in ("labels", "sources", "systems", "prompts"):
-            getattr(of_split, name).merge(getattr(keys, name))
+        self._all.merge_keys(keys)
+        self._splits[split].merge_shares(keys)
+        self._all.rows += keys.rows
+        self._splits[split].rows += keys.rows
 
     def together(self) -> Iterator[Placed]:
         """Yield what is wrong with the rows that are trained on, as a whole."""

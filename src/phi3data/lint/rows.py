@@ -7,7 +7,7 @@ look at, some dozens at a time. Any other line is decoded again without haste, a
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
@@ -24,7 +24,7 @@ from phi3data.sources.places import Places
 from phi3data.sources.source import BLANK, Raw, Shard, Source, too_long
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from phi3data.chat import Conversation, Message
     from phi3data.sources.reader import Reader
@@ -210,29 +210,17 @@ class _Part:
         facts, value = self._facts, row.value
         facts.rows += 1
         self._rows.append(row)
-        if isinstance(value, Finding):
-            row.add(value)
-            return
-        row_value = as_row(value)
-        if isinstance(row_value, Finding):
-            row.add(row_value)
-            return
-        pair = preference.is_pair(row_value)
-        name = "preference" if pair else None if row_value.get("messages") else recognise(row_value)
-        facts.add_row(row_value, name or "chat", row.line + 1)
-        shape = check_shape(row_value, self._target)
-        for found in shape:
+        shape = shape_of(value, self._target, lambda: self._reader)
+        for found in shape.findings:
             if not facts.extra_keys.add(found, row.line + 1):
                 row.add(found)
-        if pair:
-            facts.pairs.add(row_value)
+        if shape.row is None:
             return
-        conversations = self._reader.conversations(row_value)
-        if not isinstance(conversations, Finding):
-            for conversation in conversations:
-                self._say(row, conversation)
-        elif not shape:  # what cannot be converted is never passed over in silence
-            row.add(conversations)
+        facts.add_row(shape.row, shape.format, row.line + 1)
+        if shape.format == "preference":
+            facts.pairs.add(shape.row)
+        for conversation in shape.conversations:
+            self._say(row, conversation)
 
     def _say(self, row: _Row, conversation: Conversation) -> None:
         source = row.value.get("source") if isinstance(row.value, dict) else None
@@ -273,11 +261,31 @@ def _fix(raw: bytes | None, found: Finding) -> str | None:
     return fixable(raw, found)
 
 
-def check_shape(row: dict[str, Any], target: targets.TargetProfile) -> list[Finding]:
-    """Return what is wrong with the shape of a decoded row: as a preference pair if it is one, else as a chat."""
+class Shape(NamedTuple):
+    """What a decoded row is: its format, what is wrong with its shape, and the conversations that it still makes."""
+
+    row: dict[str, Any] | None  # None for what is no row
+    format: str
+    findings: list[Finding]
+    conversations: list[Conversation]
+
+
+def shape_of(value: Any, target: targets.TargetProfile, reader: Callable[[], Reader]) -> Shape:
+    """Return the shape of a decoded line: of a preference pair if it is one, else of a chat.
+
+    `reader` is asked for only where there is a row to convert: it brings all formats with it.
+    """
+    row = as_row(value)
+    if isinstance(row, Finding):
+        return Shape(None, "", [row], [])
     if preference.is_pair(row):
-        return list(preference.check(row))
-    return [*schema.check_row(row, target, recognise), *tools.check(row)]
+        return Shape(row, "preference", list(preference.check(row)), [])
+    name = None if row.get("messages") else recognise(row)
+    findings = [*schema.check_row(row, target, recognise), *tools.check(row)]
+    conversations = reader().conversations(row)
+    if isinstance(conversations, Finding):  # what cannot be converted is never passed over in silence
+        return Shape(row, name or "chat", findings or [conversations], [])
+    return Shape(row, name or "chat", findings, conversations)
 
 
 def recognise(row: dict[str, Any]) -> str | None:

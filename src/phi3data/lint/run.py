@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+from functools import cache
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -60,10 +60,11 @@ class Run:
         """
         self.rows = self._with_tools = 0
         self.opened: list[Opened] = []
-        self._inputs, self._plan, self._settings, self._encoding = inputs, plan, settings, encoding
+        self._inputs, self._plan, self._encoding = inputs, plan, encoding
         self._project, self._splits, self._workers = project, splits or {}, workers
         self.similar: FindSimilar | None = None
         self._target = targets.target(plan.target)
+        self._codes = cache(settings.codes)  # of a path: asked for again with each finding beside another row
         self._shards: list[list[Shard]] = []
         self._before = (0, 0)  # lines and records of the file so far
 
@@ -102,12 +103,12 @@ class Run:
         yield from self._placed(project.together(), files[0][1])
         similar = self.similar([name for _, name in files]) if self.similar else ()
         for found in project.beside(similar):
-            if self._settings.wants(found.finding.code, found.path):
+            if found.finding.code in self._codes(found.path):
                 yield beside(found, self._target, _file_fix(found.finding.code))
 
     def skipped(self) -> Iterator[Skipped]:
         """Yield the rules that could not run, when all findings were taken."""
-        wanted = frozenset[str]().union(*(self._settings.codes(opened.name) for opened in self.opened))
+        wanted = frozenset[str]().union(*(self._codes(opened.name) for opened in self.opened))
         if self._with_tools and "G904" in wanted:
             from phi3data.rules.references import can_validate
 
@@ -120,7 +121,11 @@ class Run:
         """Return how many processes to use: as asked, or one a CPU where there is so much that starting them pays."""
         if self._workers is not None:
             return min(self._workers, shards)
-        return 1 if shards < _MANY else min(_cpus(), shards)
+        if shards < _MANY:
+            return 1
+        from phi3data.workers import cpus
+
+        return min(cpus(), shards)
 
     def _in_parallel(self, workers: int) -> Iterator[Linted]:
         from phi3data.workers import in_order, pool
@@ -131,7 +136,7 @@ class Run:
     def _jobs(self, *, ahead: bool) -> Iterator[Job]:
         """Yield the parts of all files with the number of lines before each; `ahead` of reading, these are counted."""
         for opened, shards in zip(self.opened, self._shards, strict=True):
-            plan = msgspec.structs.replace(self._plan, codes=self._settings.codes(opened.name))
+            plan = msgspec.structs.replace(self._plan, codes=self._codes(opened.name))
             line = 0
             for shard in shards:
                 assert opened.source is not None
@@ -141,7 +146,7 @@ class Run:
                     line += lines.block(opened.source, shard).total
 
     def _placed(self, findings: Iterable[Placed], name: str) -> Iterator[Located]:
-        codes = self._settings.codes(name)
+        codes = self._codes(name)
         for placed in findings:
             if placed.finding.code in codes:
                 yield in_file(placed, name, self._target, _file_fix(placed.finding.code))
@@ -152,8 +157,3 @@ def _file_fix(code: str) -> str | None:
 
     fix = FILE_FIXES.get(code)
     return None if fix is None else "safe" if fix.safe else "unsafe"
-
-
-def _cpus() -> int:
-    """Return how many CPUs this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -6,30 +6,16 @@ numba (about 0.5 s). numba notices a change of the file that a kernel is in and 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
 import numpy as np
-from numba import njit
 
+from phi3data.jit import kernel
 from phi3data.similarity.plain import GOLDEN, MIX_1, MIX_2, UNSPACED, WIDTH
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from numpy.typing import NDArray
-
-_Function = TypeVar("_Function", bound="Callable[..., Any]")
-
-
-def _kernel(function: _Function) -> _Function:
-    """Compile a function, releasing the GIL; the result is kept on the disk where that can be written."""
-    compiled: Any
-    try:
-        compiled = njit(cache=True, nogil=True)(function)
-    except RuntimeError:  # no folder to keep it in: an installation that is read-only, and no home
-        compiled = njit(nogil=True)(function)
-    return compiled  # type: ignore[no-any-return]
 
 
 def _crc_table() -> NDArray[np.uint32]:
@@ -42,14 +28,14 @@ _RANGES = np.array(UNSPACED, np.uint32)
 _GOLDEN, _MIX_1, _MIX_2 = np.uint64(GOLDEN), np.uint64(MIX_1), np.uint64(MIX_2)
 
 
-@_kernel
+@kernel
 def _mixed(x: Any) -> Any:
     x = (x ^ (x >> np.uint64(30))) * _MIX_1
     x = (x ^ (x >> np.uint64(27))) * _MIX_2
     return x ^ (x >> np.uint64(31))
 
 
-@_kernel
+@kernel
 def _unspaced(buffer: NDArray[np.uint8], at: int) -> int:
     """Return how many bytes the character at a byte from 0xE0 on takes if its script puts no spaces; else 0."""
     first = buffer[at]
@@ -72,7 +58,7 @@ def _unspaced(buffer: NDArray[np.uint8], at: int) -> int:
     return 0
 
 
-@_kernel
+@kernel
 def _words(buffer: NDArray[np.uint8], low: int, high: int, out: NDArray[np.uint32]) -> int:
     """Write the CRC of each token of a text to `out` and return how many there are."""
     count = 0
@@ -114,7 +100,7 @@ def _words(buffer: NDArray[np.uint8], low: int, high: int, out: NDArray[np.uint3
     return count
 
 
-@_kernel
+@kernel
 def _shingles(words: NDArray[np.uint32], count: int, tag: int, out: NDArray[np.uint64]) -> int:
     """Write the hashes of the shingles of so many tokens to `out` and return how many there are."""
     if count == 0:
@@ -135,7 +121,7 @@ def _shingles(words: NDArray[np.uint32], count: int, tag: int, out: NDArray[np.u
     return count - WIDTH + 1
 
 
-@_kernel
+@kernel
 def _smallest(
     hashes: NDArray[np.uint64],
     count: int,
@@ -162,7 +148,7 @@ def _smallest(
             smallest[n] = min(one, other, smallest[n])
 
 
-@_kernel
+@kernel
 def longest(offsets: NDArray[np.int64]) -> int:
     """Return the length of the longest text in bytes."""
     most = 0
@@ -171,7 +157,7 @@ def longest(offsets: NDArray[np.int64]) -> int:
     return most
 
 
-@_kernel
+@kernel
 def signatures(
     buffer: NDArray[np.uint8],
     offsets: NDArray[np.int64],
@@ -199,7 +185,7 @@ def signatures(
             _smallest(hashes, count, a, b, smallest, upper)
 
 
-@_kernel
+@kernel
 def sets(
     buffer: NDArray[np.uint8], offsets: NDArray[np.int64], out: NDArray[np.uint64], starts: NDArray[np.int64]
 ) -> None:
@@ -218,7 +204,7 @@ def sets(
         starts[text + 1] = end
 
 
-@_kernel
+@kernel
 def shared(
     hashes: NDArray[np.uint64], starts: NDArray[np.int64], groups: NDArray[np.int64], out: NDArray[np.int64]
 ) -> None:

@@ -6,30 +6,17 @@ other: so they stand alone here.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numba import njit
+
+from phi3data.jit import kernel
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from numpy.typing import NDArray
 
-_Function = TypeVar("_Function", bound="Callable[..., Any]")
 
-
-def _kernel(function: _Function) -> _Function:
-    """Compile a function, releasing the GIL; the result is kept on the disk where that can be written."""
-    compiled: Any
-    try:
-        compiled = njit(cache=True, nogil=True)(function)
-    except RuntimeError:  # no folder to keep it in: an installation that is read-only, and no home
-        compiled = njit(nogil=True)(function)
-    return compiled  # type: ignore[no-any-return]
-
-
-@_kernel
+@kernel
 def strongest(
     words: NDArray[np.int64],
     rows: NDArray[np.int64],
@@ -80,7 +67,7 @@ def strongest(
             out[row, at] = reference
 
 
-@_kernel
+@kernel
 def likeness(
     pairs: NDArray[np.int64],
     rows: NDArray[np.int64],

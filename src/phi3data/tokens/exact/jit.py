@@ -1,9 +1,9 @@
-"""What the kernels need of numba, with types: the decorators, and loads from memory that numba lacks.
+"""What the kernels here need of numba, with types: inlining, and loads from memory that numba lacks.
 
 Importing this module imports numba (about 0.5 s); only kernels import it.
 
-Compiled kernels are kept on the disk beside their source. numba notices a change of the file that a kernel is in, and
-of no other file: so every kernel has its helpers in its own file, and those of this module are all that several share.
+numba notices a change of the file that a kernel is in, and of no other file: so every kernel has its helpers in its own
+file, and those of this module are all that several share (`phi3data.jit` compiles them).
 """
 
 from __future__ import annotations
@@ -24,16 +24,6 @@ if TYPE_CHECKING:
 Number: TypeAlias = Any
 
 _Function = TypeVar("_Function", bound="Callable[..., Any]")
-
-
-def njit(function: _Function) -> _Function:
-    """Compile a function for any array, releasing the GIL; the result is kept on the disk where that can be written."""
-    compiled: Any
-    try:
-        compiled = _njit(cache=True, nogil=True)(function)
-    except RuntimeError:  # no folder to keep it in: an installation that is read-only, and no home
-        compiled = _njit(nogil=True)(function)
-    return compiled  # type: ignore[no-any-return]
 
 
 def inlined(function: _Function) -> _Function:

@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from phi3data.tokens.exact.jit import Number, inlined, njit
+from phi3data.jit import kernel
+from phi3data.tokens.exact.jit import Number, inlined
 from phi3data.tokens.exact.kinds import SPACE
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ def _character(text: NDArray[np.uint8], at: np.uint64) -> tuple[np.uint64, np.ui
     return code, size
 
 
-@njit
+@kernel
 def cut(
     text: NDArray[np.uint8],
     begins: NDArray[np.int64],

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from phi3data.tokens.exact.jit import njit
+from phi3data.jit import kernel
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
 
-@njit
+@kernel
 def pack(
     data: NDArray[np.uint8], offsets: NDArray[np.int64], ends: NDArray[np.int64], packed: NDArray[np.uint8]
 ) -> None:

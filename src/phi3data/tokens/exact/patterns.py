@@ -18,10 +18,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from phi3data.jit import kernel
 from phi3data.tokens.exact import kinds
 from phi3data.tokens.exact.classes import BEYOND, LETTER, LOWER, NEWLINE, NUMBER, SPACE, UPPER, Classes, Keep, classes
 from phi3data.tokens.exact.engine import mark
-from phi3data.tokens.exact.jit import Number, address, inlined, load8, njit
+from phi3data.tokens.exact.jit import Number, address, inlined, load8
 from phi3data.tokens.exact.seams import PLANE
 
 if TYPE_CHECKING:
@@ -249,7 +250,7 @@ def _sewn(text: Number, start: Number, stop: Number, seams: Seams, room: Room, p
     return pieces + 1
 
 
-@njit
+@kernel
 def cut(
     text: NDArray[np.uint8],
     begins: NDArray[np.int64],

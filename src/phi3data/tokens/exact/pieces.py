@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from phi3data.tokens.exact.jit import Number, address, inlined, load8, load64, njit
+from phi3data.jit import kernel
+from phi3data.tokens.exact.jit import Number, address, inlined, load8, load64
 from phi3data.tokens.exact.kinds import RANKS
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ def _add(left: Number, right: Number, rank: Number, symbol: Number, merges: Merg
     merges.whole[rank] = symbol
 
 
-@njit
+@kernel
 def add_merges(left: NDArray[np.int32], right: NDArray[np.int32], whole: NDArray[np.int32], merges: Merges) -> None:
     """Put merges in the order of their ranks into a table with room for them; the last one of a pair stays."""
     for rank in range(left.size):
@@ -156,7 +157,7 @@ def _spell(text: Number, start: Number, size: Number, first: NDArray[np.int32], 
     return count
 
 
-@njit
+@kernel
 def recover_merges(data: NDArray[np.uint8], ends: NDArray[np.int64], merges: Merges, cache: Cache) -> Number:
     """Find the merge that makes each token of a list of tokens in the order of their ranks; their symbol is the rank.
 
@@ -236,7 +237,7 @@ def _is_full(size: Number, cache: Cache) -> bool:
     return bool(2 * cache.state[0] >= slots or (size > 16 and cache.state[1] + size > room))
 
 
-@njit
+@kernel
 def count_pieces(
     text: NDArray[np.uint8],
     starts: NDArray[np.int32],

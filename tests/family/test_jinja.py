@@ -13,6 +13,7 @@ from phi3data import family
 from phi3data.chat import Conversation, Message
 from phi3data.family.jinja import JinjaTemplate, recognise
 from phi3data.family.template import TemplateError
+from phi3data.family.written import to_jinja
 from phi3data.tokens.count import resolve, template_of
 
 ROW = Conversation([Message("system", "Be kind."), Message("user", " Hi \n"), Message("assistant", "Hello!")])
@@ -317,3 +318,9 @@ def test_an_edited_template_is_read_again(tmp_path: Path, shared: Path, monkeypa
         Path("made/chat_template.jinja").write_text(text + "{{ messages[0].content }}")
         assert phi3data.render(row, tokenizer="made") == text + "Hi"
         assert phi3data.encode(row, tokenizer="made").ids == phi3data.encode(row, tokenizer=Path("made").resolve()).ids
+
+
+@pytest.mark.parametrize("name", family.templates())
+def test_a_template_of_the_family_written_as_jinja2_is_recognised_as_itself(name: str) -> None:
+    template = family.templates()[name]
+    assert recognise(JinjaTemplate(to_jinja(template)), family.templates().values()) is template

@@ -1,0 +1,67 @@
+"""``phi3train export``: a bundle to hand over."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from phi3train.cli import options
+
+
+@click.command("export")
+@click.argument("source", metavar="RUN_OR_DATA", type=click.Path(path_type=Path))
+@click.option("--to", "kind", type=click.Choice(["finetune", "model", "adapter"]), required=True, help="What to make.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="Folder of the bundle.")
+@click.option("--name", help="Name of the model; that of the output folder otherwise.")
+@click.option(
+    "--dtype",
+    type=click.Choice(["auto", "float32", "bfloat16"]),
+    default="auto",
+    show_default=True,
+    help="Of the weights (model); auto: as the run computed.",
+)
+@click.option(
+    "--base", metavar="MODEL", help="Model that Foundry trains (finetune); that of the run or data otherwise."
+)
+@click.option("--base-version", metavar="N", help="Its version in the registry (finetune).")
+@click.option("--epochs", type=float, help="Times that the data is seen (finetune).")
+@click.option("--batch-size", type=float, help="Rows per device and step (finetune).")
+@click.option("--learning-rate", type=float, help="Peak learning rate (finetune).")
+@click.option(
+    "--price", type=float, metavar="SUM", help="Price of a million trained tokens, for the estimate (finetune)."
+)
+@click.option("--priced", default="", metavar="DATE", help="The day of that price (finetune).")
+@click.option("--bom", is_flag=True, help="Begin the data files with a byte-order mark (finetune).")
+@click.option("--overwrite", is_flag=True, help="Replace a bundle that is there.")
+def export_command(
+    source: Path, kind: str, output: Path, name: str | None, dtype: Any, *, overwrite: bool, **job: Any
+) -> None:
+    """Make a bundle of a run, or of prepared data.
+
+    finetune: the data and the job that has Foundry train on it, with UPLOAD.md. model: the weights of a run, an adapter
+    merged into them, for any server. adapter: the adapter alone, for those who have the base. Weights are written so
+    that runtimes on transformers 4 and 5 load them alike. phi3train verify proves a bundle.
+    """
+    options.need_extra("export")
+    from phi3train.offline import go_offline
+
+    go_offline()
+    from phi3train.export import checkpoint, finetune
+
+    named = name or output.name
+    if kind == "finetune":
+        made = finetune.export_finetune(source, output, name=named, job=finetune.Job(**job), overwrite=overwrite)
+        said = finetune.warnings(made)
+    elif kind == "model":
+        made = checkpoint.export_model(source, output, name=named, dtype=dtype, overwrite=overwrite)
+        said = []
+    else:
+        made = checkpoint.export_adapter(source, output, name=named, overwrite=overwrite)
+        said = checkpoint.warnings(made)
+    for each in said:
+        click.echo(f"{click.style('warning', fg='yellow', bold=True)}: {each}", err=True)
+    size = sum(file.bytes for file in made.files.values())
+    click.echo(f"{output}: {kind} '{made.name}', {len(made.files)} files, {size / 1e6:,.1f} MB")
+    click.echo(f"phi3train verify {output} checks it{'; UPLOAD.md says what is next' if kind == 'finetune' else ''}")

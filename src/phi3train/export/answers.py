@@ -1,0 +1,74 @@
+"""What the handed-over weights answer, written down, so that whoever loads them can see that they answer the same."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import torch
+
+from phi3data.chat import Conversation, Message
+from phi3data.tokens.encode import encoder
+
+if TYPE_CHECKING:
+    from phi3data.inspection.view import Inspection
+    from phi3train.models import Model
+    from phi3train.report.story import Story
+
+_TOKENS = 24
+
+
+class Greedy(msgspec.Struct, frozen=True, kw_only=True):
+    """The most likely answer to a conversation, token by token: the ids asked and the ids answered."""
+
+    prompt: list[int]
+    answer: list[int]
+
+
+class Expected(msgspec.Struct, frozen=True, kw_only=True):
+    """Answers of the weights in the bundle. `request` is the first of the questions, as an endpoint is asked it."""
+
+    request: dict[str, Any]
+    answers: list[Greedy]
+
+
+def expected(model: Any, story: Story, about: Model, ends: list[int]) -> Expected:
+    """Let the model answer the first conversations that it was trained on, up to their first answer."""
+    reader = encoder(about.tokenizer, about.profile)
+    asked = [_question(inspection) for inspection in story.preview]
+    asked = [messages for messages in asked if messages] or [[Message("user", "Hello! Who are you?")]]
+    answers = []
+    for messages in asked:
+        encoded = reader.encode(Conversation([*messages, Message("assistant", "x")]))
+        ids = encoded.ids[: encoded.mask.index(True)]
+        answers.append(Greedy(prompt=ids, answer=greedy(model, ids, ends)))
+    said = [{"role": message.role, "content": message.content} for message in asked[0]]
+    return Expected(request={"messages": said, "max_tokens": _TOKENS, "temperature": 0}, answers=answers)
+
+
+def _question(inspection: Inspection) -> list[Message]:
+    """Return the messages before the first answer; none where there is none, or one of them is more than text."""
+    messages: list[Message] = []
+    for turn in inspection.turns:
+        if turn.role == "assistant":
+            return messages
+        if turn.pieces is None or turn.extras:
+            return []
+        messages.append(Message(turn.role, "".join(piece.text for piece in turn.pieces)))
+    return []
+
+
+def greedy(model: Any, prompt: list[int], ends: list[int], tokens: int = _TOKENS) -> list[int]:
+    """Return the ids of the most likely answer, up to one that ends it."""
+    model.eval()
+    with torch.no_grad():
+        found = model.generate(
+            torch.tensor([prompt], device=model.device),
+            attention_mask=torch.ones(1, len(prompt), dtype=torch.long, device=model.device),
+            do_sample=False,
+            max_new_tokens=tokens,
+            eos_token_id=ends,
+            pad_token_id=ends[0],
+        )
+    written: list[int] = found[0, len(prompt) :].tolist()
+    return written

@@ -1,0 +1,100 @@
+"""A bundle: a folder that is handed over, with a manifest of every file in it, whole or not there at all."""
+
+from __future__ import annotations
+
+import shutil
+from contextlib import contextmanager
+from hashlib import file_digest
+from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
+
+from phi3data.errors import InputError, OutputError
+from phi3data.version import VERSION
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+Kind = Literal["finetune", "model", "adapter"]
+MANIFEST = "manifest.json"
+
+
+class File(msgspec.Struct, frozen=True, kw_only=True):
+    """A file as it was handed over."""
+
+    bytes: int
+    sha256: str
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+    """What a bundle is and what it holds. `facts` say more, by the kind of bundle; no path of this machine is in it."""
+
+    kind: Kind
+    name: str
+    base_model: str  # on the hub
+    phi3kit: str = VERSION
+    facts: dict[str, Any] = {}
+    files: dict[str, File] = {}
+
+
+@contextmanager
+def building(output: Path, *, overwrite: bool) -> Iterator[Path]:
+    """Give a new folder to build in, and put it at `output` when all is done. Raises `OutputError` if that is taken."""
+    if output.exists() and not (overwrite and (output / MANIFEST).is_file()):
+        hint = "--overwrite replaces it" if (output / MANIFEST).is_file() else "it is no bundle: choose another folder"
+        if not output.is_dir() or any(output.iterdir()):
+            raise OutputError(f"{output}: exists: {hint}")
+    part = output.with_name(f"{output.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    try:
+        yield part
+        if output.exists():
+            shutil.rmtree(output)
+        part.rename(output)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def seal(folder: Path, manifest: Manifest) -> Manifest:
+    """Write the manifest of a finished folder and return it."""
+    sealed = msgspec.structs.replace(manifest, files=contents(folder))
+    write_json(folder / MANIFEST, sealed)
+    return sealed
+
+
+def contents(folder: Path) -> dict[str, File]:
+    """Return every file of a bundle but its manifest, by its place in it."""
+    found = {}
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        name = path.relative_to(folder).as_posix()
+        if name != MANIFEST:
+            with path.open("rb") as file:
+                found[name] = File(bytes=path.stat().st_size, sha256=file_digest(file, "sha256").hexdigest())
+    return found
+
+
+def read(folder: Path) -> Manifest:
+    """Return the manifest of a bundle. Raises `InputError` where there is none that can be read."""
+    try:
+        return msgspec.json.decode((folder / MANIFEST).read_bytes(), type=Manifest)
+    except OSError:
+        raise InputError(f"{folder}: is no bundle: {MANIFEST} is not there; phi3train export makes one") from None
+    except msgspec.DecodeError as error:
+        raise InputError(f"{folder / MANIFEST}: cannot be read: {error}") from None
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a file of JSON as people read it."""
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Return a JSON object from a file. Raises `InputError` where there is none."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+    except msgspec.DecodeError as error:
+        raise InputError(f"{path}: is no JSON object: {error}") from None

@@ -1,0 +1,129 @@
+"""Checks of a job for Foundry: what its own clients notice, and what they do not."""
+
+from __future__ import annotations
+
+import logging
+import re
+import warnings
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+import yaml  # type: ignore[import-untyped]
+
+import phi3data
+from phi3data.errors import UsageError
+from phi3train.export import foundry
+from phi3train.export.bundle import read, read_json
+from phi3train.export.finetune import NAME, SUFFIX
+from phi3train.verify.outcome import Outcome, failed, passed, skipped
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_JOB = "classic/finetune.yml"
+_MODEL = re.compile(r"azureml://registries/[\w.-]+/models/[\w.-]+/(?:versions/[\w.-]+|labels/latest)")
+_AGAIN = "export it again, or put back what was changed"
+
+
+def data(folder: Path) -> Outcome:
+    """Foundry takes every row of both files."""
+    said = []
+    for split in ("train", "validation"):
+        path = folder / "data" / f"{split}.jsonl"
+        if not path.is_file():
+            return failed("data", f"data/{split}.jsonl is missing: Foundry's clients fail without it", _AGAIN)
+        ignored = ["D801"] if split == "validation" else []
+        if read(folder).facts.get("bom"):
+            ignored.append("F103")
+        model = str(read(folder).facts["model"])
+        found = phi3data.check(path, target="foundry", model=model, ignore=ignored)
+        error = next((each for each in found.findings if each.severity == "error"), None)
+        if error is not None:
+            where = f"data/{split}.jsonl:{error.line}: {error.code} {error.message}"
+            return failed("data", where, "phi3data prepare --target foundry mends the rows; then export again")
+        said.append(f"{found.rows:,} rows for {split}")
+    return passed("data", ", ".join(said))
+
+
+def job(folder: Path) -> Outcome:
+    """The job names a base model, hyperparameters and files that are there."""
+    try:
+        held = yaml.safe_load((folder / _JOB).read_text("utf-8"))
+    except OSError:
+        return failed("job", f"{_JOB} is missing", _AGAIN)
+    except yaml.YAMLError as error:
+        return failed("job", f"{_JOB}: is no YAML: {str(error).splitlines()[0]}", _AGAIN)
+    wrong = _wrong(folder, held) if isinstance(held, dict) else "holds no job"
+    if wrong:
+        return failed("job", f"{_JOB}: {wrong}", _AGAIN)
+    return passed("job", f"{held['model']['path'].rpartition('/models/')[2]}; {_spelled(held['hyperparameters'])}")
+
+
+def _wrong(folder: Path, held: dict[str, Any]) -> str:
+    """Return what azure-ai-ml does not notice, or notices only after the upload."""
+    for key in ("training_data", "validation_data"):
+        place = held.get(key)
+        if not isinstance(place, dict) or not place.get("path"):
+            return f"{key} is missing"
+        if not (folder / "classic" / place["path"]).is_file():
+            return f"{key}: {place['path']} is not there"
+    model = held.get("model")
+    if not isinstance(model, dict) or not _MODEL.fullmatch(str(model.get("path"))):
+        return "model: names no base model of a registry (azureml://registries/…/models/…/versions/…)"
+    if model.get("type") != "mlflow_model":
+        return f"model: type is {model.get('type')}; Foundry trains mlflow_model only"
+    names = [held.get("name"), (held.get("outputs") or {}).get("registered_model", {}).get("name")]
+    for name in names:
+        if not NAME.fullmatch(str(name)):
+            return f"the name {name!r} has a space or another character that Foundry refuses"
+    try:
+        for key, value in (held.get("hyperparameters") or {}).items():
+            if not isinstance(value, str):
+                return f"hyperparameters: {key} must be text, as '{value}'"
+            foundry.hyperparameter(key, float(value))
+    except UsageError as error:
+        return f"hyperparameters: {error}"
+    except ValueError:
+        return f"hyperparameters: {key}: '{value}' is no number"
+    return ""
+
+
+def request(folder: Path) -> Outcome:
+    """The job for the API has a suffix and hyperparameters that it takes."""
+    held = read_json(folder / "v1" / "job.json")
+    suffix = str(held.get("suffix", ""))
+    if len(suffix) > SUFFIX or "." in suffix:
+        return failed("request", f"v1/job.json: suffix '{suffix}': up to {SUFFIX} characters and no dot", _AGAIN)
+    supervised = held.get("method", {}).get("supervised", {}).get("hyperparameters", {})
+    for key, value in supervised.items():
+        if key not in ("n_epochs", "batch_size", "learning_rate_multiplier") or not isinstance(value, int | float):
+            return failed("request", f"v1/job.json: hyperparameter {key} is {value!r}", _AGAIN)
+    missing = [key for key in ("model", "training_file", "validation_file", "method") if not held.get(key)]
+    if missing:
+        return failed("request", f"v1/job.json: {', '.join(missing)} is missing", _AGAIN)
+    return passed("request", f"v1/job.json: suffix '{suffix}'; {_spelled(supervised)}")
+
+
+def client(folder: Path) -> Outcome:
+    """Microsoft's own client loads every file."""
+    if find_spec("azure.ai.ml") is None if find_spec("azure") else True:
+        return skipped("client", "pip install 'phi3kit[azure]' has Microsoft's client load the files too")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        logging.disable(logging.WARNING)  # every class of it says that it is experimental
+        try:
+            from azure.ai.ml import load_data, load_job
+
+            load_job(folder / _JOB)._to_rest_object().as_dict()  # type: ignore[attr-defined] # the body that it sends
+            for split in ("train", "validation"):
+                load_data(folder / "classic" / f"{split}.data.yml")
+        except Exception as error:  # noqa: BLE001 (whatever the client says)
+            said = str(error).strip().splitlines()
+            return failed("client", f"azure-ai-ml: {said[0] if said else type(error).__name__}", _AGAIN)
+        finally:
+            logging.disable(logging.NOTSET)
+    return passed("client", "azure-ai-ml loads the job and the data")
+
+
+def _spelled(values: dict[str, Any]) -> str:
+    return ", ".join(f"{key} {value}" for key, value in values.items())

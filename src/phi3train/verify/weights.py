@@ -1,0 +1,55 @@
+"""Checks of the weights of a model, without loading them."""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from phi3data.errors import InputError
+from phi3train.export.bundle import read_json
+from phi3train.verify.outcome import Outcome, failed, passed
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_INDEX = "model.safetensors.index.json"
+_AGAIN = "export the run again: weights are missing or cut off"
+
+
+def complete(folder: Path) -> Outcome:
+    """Every weight of the index is in its shard, and every shard is as long as its header says."""
+    model = folder / "model"
+    weights: dict[str, str] = read_json(model / _INDEX).get("weight_map", {})
+    if not weights:
+        return failed("weights", f"{_INDEX} names no weight", _AGAIN)
+    for shard in sorted(set(weights.values())):
+        path = model / shard
+        if not path.is_file():
+            return failed("weights", f"{shard} is missing", _AGAIN)
+        held, size = header(path)
+        lacking = sorted(name for name, where in weights.items() if where == shard and name not in held)
+        if lacking:
+            return failed("weights", f"{shard} lacks {lacking[0]}", _AGAIN)
+        if size != path.stat().st_size:
+            return failed("weights", f"{shard} has {path.stat().st_size:,} bytes, its header says {size:,}", _AGAIN)
+    return passed("weights", f"{len(weights)} weights in {len(set(weights.values()))} shards, all there")
+
+
+def header(path: Path) -> tuple[dict[str, Any], int]:
+    """Return the tensors of a safetensors file by name, and the size in bytes that the file must have.
+
+    The format: eight bytes with the length of the header, the header as JSON, the tensors. Raises `InputError`.
+    """
+    with path.open("rb") as file:
+        start = file.read(8)
+        length = struct.unpack("<Q", start)[0] if len(start) == 8 else -1
+        if not 0 < length < path.stat().st_size:
+            raise InputError(f"{path.name}: is no safetensors file")
+        try:
+            held = msgspec.json.decode(file.read(length), type=dict[str, Any])
+        except msgspec.DecodeError:
+            raise InputError(f"{path.name}: its header is no JSON: the file is damaged") from None
+    held.pop("__metadata__", None)
+    return held, 8 + length + max((tensor["data_offsets"][1] for tensor in held.values()), default=0)

@@ -1,0 +1,211 @@
+"""The bundle for Foundry's own fine-tuning: what Microsoft's client makes of it, and the faults that it misses."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml  # type: ignore[import-untyped]
+
+import phi3data
+from phi3data.cli import run as command
+from phi3data.errors import InputError, UsageError
+from phi3train.cli import group
+from phi3train.export.bundle import contents, read, seal
+from phi3train.export.finetune import Job, export_finetune, warnings
+from phi3train.verify import verify
+from tests.train.tiny import write_chats
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of phi3data prepare."""
+    folder = tmp_path_factory.mktemp("prepared")
+    recipe = {"model": "phi-4-mini-instruct", "dedup": {"enabled": False}}
+    phi3data.prepare(write_chats(folder / "chats.jsonl", 70, 3), recipe, output=folder / "out")
+    return folder / "out"
+
+
+@pytest.fixture(scope="module")
+def bundle(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Its bundle."""
+    output = tmp_path_factory.mktemp("bundle") / "support"
+    export_finetune(prepared, output, name="support", job=Job(epochs=2, price=3.5, priced="2026-11-20"))
+    return output
+
+
+@pytest.fixture
+def copy(bundle: Path, tmp_path: Path) -> Path:
+    """A bundle to break."""
+    return shutil.copytree(bundle, tmp_path / "copy")
+
+
+def test_microsofts_client_sends_this(bundle: Path) -> None:
+    ml = pytest.importorskip("azure.ai.ml", reason="the azure extra is not installed")
+    body = ml.load_job(bundle / "classic" / "finetune.yml")._to_rest_object().as_dict()
+    data = {"jobInputType": "uri_file"}
+    assert body["properties"] == {
+        "displayName": "support",
+        "experimentName": "support",
+        "tags": {},
+        "properties": {},
+        "fineTuningDetails": {
+            "taskType": "chatCompletion",
+            "model": {
+                "uri": "azureml://registries/azureml/models/Phi-4-mini-instruct/versions/1",
+                "jobInputType": "mlflow_model",
+            },
+            "modelProvider": "Custom",
+            "trainingData": {"uri": "../data/train.jsonl", **data},
+            "validationData": {"uri": "../data/validation.jsonl", **data},
+            "hyperParameters": {
+                "num_train_epochs": "2",
+                "per_device_train_batch_size": "1",
+                "learning_rate": "0.000005",
+            },
+        },
+        "isArchived": False,
+        "outputs": {"registered_model": {"assetName": "support", "jobOutputType": "mlflow_model"}},
+        "jobType": "FineTuning",
+    }
+
+
+def test_it_holds_the_rows_the_job_and_what_to_do(bundle: Path, prepared: Path) -> None:
+    assert sorted(contents(bundle)) == [
+        "UPLOAD.md",
+        "classic/finetune.yml",
+        "classic/train.data.yml",
+        "classic/validation.data.yml",
+        "data/train.jsonl",
+        "data/validation.jsonl",
+        "v1/job.json",
+    ]
+    assert (bundle / "data" / "train.jsonl").read_bytes() == (prepared / "train.jsonl").read_bytes()
+    assert {each.state for each in verify(bundle)} <= {"passed", "skipped"}
+    facts = read(bundle).facts
+    guide = (bundle / "UPLOAD.md").read_text("utf-8")
+    trained = 2 * facts["tokens"]
+    assert f"= {trained:,} trained tokens. At 3.5 a million (price of 2026-11-20): about " in guide
+    for name in ("classic/finetune.yml", "classic/train.data.yml", "data/validation.jsonl"):
+        assert f"`{name}`" in guide or f" {name}" in guide
+        assert (bundle / name).is_file()
+    assert "{" not in guide
+    assert read(bundle).base_model == "microsoft/Phi-4-mini-instruct"
+    job = json.loads((bundle / "v1" / "job.json").read_text("utf-8"))
+    assert job["method"]["supervised"]["hyperparameters"]["n_epochs"] == 2
+
+
+def _job(**changes: Any) -> Callable[[Path], None]:
+    def change(folder: Path) -> None:
+        path = folder / "classic" / "finetune.yml"
+        held = {**yaml.safe_load(path.read_text("utf-8")), **changes}
+        path.write_text(yaml.safe_dump({key: value for key, value in held.items() if value is not None}), "utf-8")
+
+    return change
+
+
+def _hyper(**changes: Any) -> Callable[[Path], None]:
+    return _job(hyperparameters=changes)
+
+
+def _truncated(folder: Path) -> None:
+    path = folder / "classic" / "finetune.yml"
+    path.write_text(path.read_text("utf-8").replace("hyperparameters:", "hyperparameters: {"), "utf-8")
+
+
+def _empty_message(folder: Path) -> None:
+    row = {"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": ""}]}
+    with (folder / "data" / "train.jsonl").open("a", encoding="utf-8") as file:
+        file.write(json.dumps(row) + "\n")
+
+
+def _suffix(folder: Path) -> None:
+    path = folder / "v1" / "job.json"
+    path.write_text(json.dumps({**json.loads(path.read_text("utf-8")), "suffix": "a-name-that-is-too-long"}), "utf-8")
+
+
+_MODEL = {"path": "azureml:support:1", "type": "custom_model"}
+
+
+@pytest.mark.parametrize(
+    ("name", "fault", "said"),
+    [
+        ("job", _hyper(banana="1"), "hyperparameters: unknown hyperparameter 'banana'; known: num_train_epochs"),
+        ("job", _hyper(num_train_epoch="1"), "did you mean 'num_train_epochs'?"),
+        ("job", _hyper(num_train_epochs=3), "hyperparameters: num_train_epochs must be text, as '3'"),
+        ("job", _hyper(num_train_epochs="30"), "num_train_epochs: 30: Foundry takes a whole number from 1 to 10"),
+        ("job", _hyper(learning_rate="fast"), "learning_rate: 'fast' is no number"),
+        ("job", _job(validation_data=None), "validation_data is missing"),
+        ("job", _job(training_data={"path": "../data/rows.jsonl"}), "training_data: ../data/rows.jsonl is not there"),
+        ("job", _job(model=_MODEL), "model: names no base model of a registry"),
+        ("job", _job(name="my model"), "the name 'my model' has a space"),
+        ("job", _truncated, "classic/finetune.yml: is no YAML"),
+        ("data", lambda folder: (folder / "data" / "validation.jsonl").unlink(), "data/validation.jsonl is missing"),
+        ("data", _empty_message, "C501"),
+        ("request", _suffix, "suffix 'a-name-that-is-too-long': up to 18 characters and no dot"),
+    ],
+)
+def test_a_fault_is_found_by_its_check_though_the_manifest_knows_it(
+    copy: Path, name: str, fault: Callable[[Path], None], said: str
+) -> None:
+    manifest = read(copy)
+    fault(copy)
+    seal(copy, manifest)
+    found = {each.name: each.found for each in verify(copy) if each.state == "failed"}
+    assert name in found
+    assert found.keys() <= {name, "job", "client"}
+    assert said in found[name]
+
+
+def test_a_retired_base_names_its_replacement(prepared: Path, tmp_path: Path) -> None:
+    made = export_finetune(prepared, tmp_path / "b", name="b", job=Job(base="phi-3-mini-4k-instruct"))
+    (said,) = warnings(made)
+    assert said.startswith("managed fine-tuning of Phi-3-mini-4k-instruct ended on 2025-08-30: --base phi-4-mini-instr")
+    assert "ended on 2025-08-30" in (tmp_path / "b" / "UPLOAD.md").read_text("utf-8")
+
+
+def test_a_byte_order_mark_on_demand(prepared: Path, tmp_path: Path) -> None:
+    export_finetune(prepared, tmp_path / "b", name="b", job=Job(bom=True))
+    assert (tmp_path / "b" / "data" / "train.jsonl").read_bytes().startswith(b"\xef\xbb\xbf{")
+    assert {each.state for each in verify(tmp_path / "b")} <= {"passed", "skipped"}
+
+
+@pytest.mark.parametrize(
+    ("name", "job", "said"),
+    [
+        ("my model", Job(), "--name my model: Foundry takes letters, digits, '-', '_' and '.', and no space"),
+        ("b", Job(base="phi-4-mini-reasoning"), "Foundry fine-tunes no phi-4-mini-reasoning"),
+        ("b", Job(learning_rate=1), "learning_rate: 1: Foundry takes a number from 5e-07 to 5e-05"),
+        ("b", Job(epochs=1.5), "num_train_epochs: 1.5: Foundry takes a whole number from 1 to 10"),
+    ],
+)
+def test_what_foundry_does_not_take_is_refused(prepared: Path, tmp_path: Path, name: str, job: Job, said: str) -> None:
+    with pytest.raises(UsageError) as raised:
+        export_finetune(prepared, tmp_path / "b", name=name, job=job)
+    assert said in str(raised.value)
+    assert not (tmp_path / "b").exists()
+
+
+def test_rows_that_would_be_lost_are_refused_with_their_place(prepared: Path, tmp_path: Path) -> None:
+    source = shutil.copytree(prepared, tmp_path / "source")
+    with (source / "train.jsonl").open("a", encoding="utf-8") as file:
+        file.write('{"messages": [{"role": "user", "content": "Hi"}]}\n')
+    rows = len((source / "train.jsonl").read_text("utf-8").splitlines())
+    with pytest.raises(InputError, match=rf"train.jsonl:{rows}: R\d+ .*phi3data prepare --target foundry mends them"):
+        export_finetune(source, tmp_path / "b", name="b")
+    (source / "validation.jsonl").unlink()
+    with pytest.raises(UsageError, match="holds no validation rows"):
+        export_finetune(source, tmp_path / "b", name="b")
+    with pytest.raises(UsageError, match="is no run and no folder of phi3data prepare"):
+        export_finetune(tmp_path, tmp_path / "b", name="b")
+
+
+def test_the_command(prepared: Path, tmp_path: Path, capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+    assert command(group, ["export", str(prepared), "--to", "finetune", "-o", str(tmp_path / "bot")]) == 0
+    assert b"finetune 'bot', 7 files" in capsysbinary.readouterr().out

@@ -7,7 +7,12 @@ next run. Prints each time as a ratio to that of `for line in lines: json.loads(
 they are read from the file, results dropped at once. Best of three rounds that take the candidates in turn, processor
 time of one process; with -j 2 wall-clock time, against that of the loop. `check` looks at the file with all rules that
 concern its rows and includes reading it; the others get the lines. Then the peak memory of the whole command at one and
-four times the file, and how long it takes, loading included, for a file of one row.
+four times the file, and the processor time, loading included, for a file of one row.
+
+Two things run in environments of their own, whose python an environment variable names:
+
+    PHI3KIT_CHECK_JSONSCHEMA=…/bin/python   the command check-jsonschema; left out without one
+    PHI3KIT_PLAIN=…/bin/python              phi3kit without extras, for the file of one row; else this python
 
 The OpenAI cookbook ("Data preparation and analysis for chat model fine-tuning") is written anew from its description.
 """
@@ -24,7 +29,6 @@ import tempfile
 from collections import Counter
 from functools import partial
 from importlib.resources import files
-from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
 from time import perf_counter, process_time
@@ -41,6 +45,7 @@ SIZE = 200_000_000
 ROUNDS = 3
 SAMPLE = 4000  # rows for what is too slow for all
 STARTS = 15
+PEER, PLAIN = "PHI3KIT_CHECK_JSONSCHEMA", "PHI3KIT_PLAIN"
 _KEYS = frozenset({"role", "content", "name", "function_call", "weight"})
 _ROLES = frozenset({"system", "user", "assistant", "function"})
 
@@ -122,15 +127,8 @@ def check_jsonschema(lines: Sequence[bytes]) -> None:
         of_rows["items"] = {key: value for key, value in of_rows["items"].items() if value is not None}
         Path(folder, "schema.json").write_text(json.dumps(of_rows))
         Path(folder, "rows.json").write_bytes(b"[" + b",".join(lines) + b"]")
-        command = [
-            sys.executable,
-            "-m",
-            "check_jsonschema",
-            "--schemafile",
-            f"{folder}/schema.json",
-            f"{folder}/rows.json",
-        ]
-        subprocess.run(command, check=True, capture_output=True)
+        command = [os.environ[PEER], "-m", "check_jsonschema", "--schemafile", f"{folder}/schema.json"]
+        subprocess.run([*command, f"{folder}/rows.json"], check=True, capture_output=True)
 
 
 def clean(path: Path, workers: int) -> None:
@@ -178,19 +176,25 @@ def peak(path: Path, workers: int = 1) -> float:
     return int(ran.stdout) * 1024 / 1e6
 
 
-def cold(path: Path) -> tuple[float, float]:
-    """Return the best wall-clock seconds of `python -c pass` and of the command on a file of one row."""
+def cold(path: Path) -> dict[str, float]:
+    """Return the best processor seconds of starting Python, of two imports, and of the command on a file of one row."""
+    python = os.environ.get(PLAIN, sys.executable)
+    cached = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     with path.open("rb") as file, tempfile.TemporaryDirectory() as folder:
         row = Path(folder, "row.jsonl")
         row.write_bytes(file.readline())
-        works = {"pass": ["-c", "pass"], "check": ["-m", "phi3data", "check", str(row)]}
+        works = {
+            "python -c pass": ["-c", "pass"],
+            "import click, msgspec": ["-c", "import click, msgspec"],
+            "phi3data check": ["-m", "phi3data", "check", str(row)],
+        }
         best = dict.fromkeys(works, float("inf"))
         for _ in range(STARTS):
             for name, arguments in works.items():
-                start = perf_counter()
-                subprocess.run([sys.executable, *arguments], check=True, capture_output=True)
-                best[name] = min(best[name], perf_counter() - start)
-    return best["pass"], best["check"]
+                start = _clock()
+                subprocess.run([python, *arguments], check=True, capture_output=True, env=cached)
+                best[name] = min(best[name], _clock() - start)
+    return best
 
 
 def speeds(path: Path) -> None:
@@ -208,15 +212,15 @@ def speeds(path: Path) -> None:
         "json.loads": partial(loads, sample),
         "jsonschema": partial(validated, sample),
     }
-    if find_spec("check_jsonschema"):
+    if PEER in os.environ:
         some["check-jsonschema, as a command"] = partial(check_jsonschema, sample)
     size = path.stat().st_size / 1e6
     print(f"{path}: {len(lines):,} rows, {size:.0f} MB")
     show(timed(works), size)
     print(f"\non {len(sample):,} of the rows")
     show(timed(some), sum(map(len, sample)) / 1e6)
-    if "check-jsonschema, as a command" not in some:
-        print("  check-jsonschema is not installed: left out")
+    if PEER not in os.environ:
+        print(f"  {PEER} is not set: check-jsonschema is left out")
 
 
 def show(results: dict[str, tuple[float, float]], size: float) -> None:
@@ -240,11 +244,10 @@ def main() -> int:
     path = Path(sys.argv[1]) if len(sys.argv) > 1 else clean_file()
     speeds(path)
     memory(path)
-    nothing, checked = cold(path)
-    cached = (
-        "" if not os.environ.get("PYTHONDONTWRITEBYTECODE") else " (PYTHONDONTWRITEBYTECODE is set: nothing cached)"
-    )
-    print(f"one row, cold: {1000 * checked:.0f} ms, {checked / nothing:.1f} x of `python -c pass`{cached}")
+    print("\none row, cold")
+    starts = cold(path)
+    for name, seconds in starts.items():
+        print(f"  {name:<34}{1000 * seconds:>7.0f} ms  {seconds / starts['python -c pass']:>8.1f} x")
     return 0
 
 

@@ -9,12 +9,14 @@ import lzma
 import os
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 from tests.fixes.examples import ANSWER, GOOD_LINE, TOOL, USER, answer, line, user
 from tests.fixes.linting import linter
 
 from phi3data import targets
 from phi3data.errors import InputError
+from phi3data.findings import Finding
 from phi3data.fixes import FILE_FIXES, FIXES
 from phi3data.fixes import file as fixes_file
 from phi3data.fixes.diff import unified
@@ -25,7 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from phi3data.findings import Finding
 
 CODES = frozenset(FIXES) | frozenset(FILE_FIXES)
 DIRTY, CLEAN = answer("Ring\x07!"), answer("Ring!")
@@ -261,3 +262,48 @@ def test_the_ledger_has_a_line_a_change(rows: Path) -> None:
         }
     ]
     assert json.loads(next(ledger("rows.jsonl", second)))["line"] == 3
+
+
+def columns(*rows: dict[str, Any]) -> bytes:
+    return b"".join(line(USER, ANSWER, **row) + b"\n" for row in rows)
+
+
+def test_a_column_of_numbers_is_written_as_numbers(tmp_path: Path) -> None:
+    spelled: list[dict[str, Any]] = [
+        {"n": "7", "id": "007", "at": "2024-05-17"},
+        {"n": None},
+        {"n": "-1.5", "id": "8", "at": "2024-05-18"},
+    ]
+    path = file(tmp_path / "rows.jsonl", columns(*spelled) + b"{broken\n")
+    (done,) = fix(path, target="trl", codes=frozenset({"S312"}))
+    assert (done.line, done.done[0].pointer, done.done[0].after) == (None, "/n", "as numbers")
+    numbers = [spelled[0] | {"n": 7}, spelled[1], spelled[2] | {"n": -1.5}]
+    assert path.read_bytes() == columns(*numbers) + b"{broken\n"
+    assert fix(path, target="trl", codes=frozenset({"S312"})) == []
+
+
+@pytest.mark.parametrize(
+    "values", [("7",), ("1.50", "2"), ("7", "seven"), ("seven", "7", "8"), ("7", 8), ("1e400", "2"), ("7", True)]
+)
+def test_a_column_of_other_things_stays(values: tuple[Any, ...], tmp_path: Path) -> None:
+    path = file(tmp_path / "rows.jsonl", columns(*({"n": value} for value in values)))
+    assert fix(path, target="trl", codes=frozenset({"S312"})) == []
+
+
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+def test_rows_in_blocks_are_shuffled_the_same_way_each_time(suffix: str, tmp_path: Path) -> None:
+    rows = [user(f"question {number}") for number in range(40)]
+    data = BOM + b"\n".join([*rows[:20], DIRTY, *rows[20:]])
+    path = file(tmp_path / f"rows.jsonl{suffix}", gzip.compress(data) if suffix else data)
+    (item,) = find(path)
+    order = Finding("D807", "2 blocks of rows by label")
+    plan = FixPlan(frozenset({"D807", "C505"}), False, targets.target("trl"), order=order)
+    dirty, done = fix_file(item, linter(target="trl"), plan)
+    assert dirty.line == 21
+    assert (done.line, done.done[0].before, done.done[0].after) == (None, order.message, "in random order")
+    written = gzip.decompress(path.read_bytes()) if suffix else path.read_bytes()
+    lines = written.removeprefix(BOM).split(b"\n")
+    assert written.startswith(BOM)
+    assert sorted(lines) == sorted([*rows, CLEAN, b""])
+    assert [lines.index(row) for row in rows[:4]] == [32, 27, 11, 4]
+    assert list(fix_file(item, linter(target="trl"), msgspec.structs.replace(plan, codes=frozenset({"C505"})))) == []

@@ -13,6 +13,7 @@ from phi3data import targets
 from phi3data.chat import Conversation, Message
 from phi3data.findings import Finding
 from phi3data.rules import balance, dataset
+from phi3data.rules.options import DEFAULTS
 from phi3data.rules.placed import Placed
 from phi3data.rules.schema import check_row
 
@@ -184,7 +185,7 @@ def prompts(*texts: tuple[str, int]) -> list[tuple[str, int | None, str]]:
         for _ in range(count):
             line += 1
             found.add(text, line)
-    return said(found.findings())
+    return said(found.findings(DEFAULTS.R410.characters))
 
 
 COMMON = "You help customers of Kaldermoor with coffee machines."
@@ -244,7 +245,7 @@ def categories(
     found = balance.Categories("label")
     for value in values:
         found.add(value)
-    return said(found.findings(target))
+    return said(found.findings(target, DEFAULTS.D806.ratio, DEFAULTS.D807.times))
 
 
 def shuffled(values: list[Any]) -> list[Any]:
@@ -262,6 +263,13 @@ def test_one_value_that_outweighs_another() -> None:
     assert categories([f"{number % 2000}" for number in range(20_000)]) == []
 
 
+def test_values_that_are_guessed_count_from_a_hundredth_of_the_rows() -> None:
+    found = balance.Categories("language", 0.01)
+    for value in ["English"] * 192 + ["Dutch"] + ["German"] * 8:
+        found.add(value)
+    assert said(found.findings(TRL, 10, 5)) == [("D806", None, "language: 'English' on 192 of 201 rows, 'German' on 8")]
+
+
 def test_rows_that_are_sorted_where_the_target_splits_in_order() -> None:
     blocks = ["a"] * 40 + ["b"] * 40 + ["a"] * 20
     problem = "3 blocks of rows by label, 49 if they were shuffled: Microsoft Foundry takes the end for validation"
@@ -274,7 +282,7 @@ def test_a_prompt_on_many_rows() -> None:
     found = balance.Prompts()
     for text in shuffled(["What now?"] * 120 + [f"Question {number}" for number in range(880)]):
         found.add(text)
-    ((code, _, message),) = said(found.findings())
+    ((code, _, message),) = said(found.findings(DEFAULTS.D808.share))
     assert code == "D808"
     assert message.startswith("the prompt 'What now?' is on 1")
     assert len(found._values) <= balance.Prompts.COUNTERS
@@ -284,14 +292,14 @@ def test_a_prompt_that_comes_late_is_seen_too() -> None:
     found = balance.Prompts()
     for text in [*(f"Question {number}" for number in range(800)), *["What now?"] * 200]:
         found.add(text)
-    assert [message[:24] for _, _, message in said(found.findings())] == ["the prompt 'What now?' i"]
+    assert [message[:24] for _, _, message in said(found.findings(DEFAULTS.D808.share))] == ["the prompt 'What now?' i"]
 
 
 def test_no_prompt_is_dominant_where_all_differ() -> None:
     found = balance.Prompts()
     for number in range(5000):
         found.add(f"{number}")
-    assert said(found.findings()) == []
+    assert said(found.findings(DEFAULTS.D808.share)) == []
 
 
 # ---- parts add up ----
@@ -312,17 +320,17 @@ MAKERS: dict[str, tuple[Callable[[], Any], Callable[[Any, str, int], Any], Calla
     "categories": (
         lambda: balance.Categories("label"),
         lambda a, value, line: [a.add(value) for _ in range(30)],
-        lambda a: a.findings(FOUNDRY),
+        lambda a: a.findings(FOUNDRY, 10, 5),
     ),
     "prompts": (
         balance.Prompts,
         lambda a, value, line: [a.add(value) for _ in range(30)],
-        lambda a: a.findings(),
+        lambda a: a.findings(0.1),
     ),
     "system prompts": (
         balance.SystemPrompts,
         lambda a, value, line: [a.add(COMMON + value * (value > "c"), line) for _ in range(1 + 11 * (value < "c"))],
-        lambda a: a.findings(),
+        lambda a: a.findings(3),
     ),
 }
 

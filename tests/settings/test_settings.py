@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from phi3data import settings
 from phi3data.errors import InputError, UsageError
 from phi3data.rules import RULES
+from phi3data.rules.options import DominantPrompt, OverContext, Thresholds
 
 
 def write(folder: Path, text: str, name: str = "phi3data.toml") -> Path:
@@ -49,6 +50,10 @@ def test_every_key(tmp_path: Path) -> None:
         train = ["train.jsonl"]
         validation = ["validation.jsonl"]
         test = ["test.jsonl"]
+        [rules.L701]
+        limit = 2048
+        [rules.D808]
+        share = 0.2
         [[allow]]
         code = "C502"
         path = "faq.jsonl"
@@ -57,6 +62,7 @@ def test_every_key(tmp_path: Path) -> None:
     )
     found = settings.load(path)
     keys = found.keys
+    assert keys.rules == Thresholds(L701=OverContext(limit=2048), D808=DominantPrompt(share=0.2))
     assert (found.root, found.file, found.unknown) == (tmp_path, path, ())
     assert (keys.target, keys.model, keys.fail_on, keys.max_per_rule) == ("trl", "phi-4", "error", 3)
     assert found.tokenizer == str(tmp_path / "tokenizers")
@@ -118,6 +124,12 @@ def test_the_search_ends_at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         ("[splits]\ntrian = []", "unknown key 'splits.trian'; did you mean 'train'?"),
         ("[splits]\nxyz = []", "unknown key 'splits.xyz'; known: train, validation, test"),
         ('[[allow]]\ncode = "R401"\nraeson = ""', "unknown key 'allow.raeson'; did you mean 'reason'?"),
+        ("[rules.L740]\ntimes = 3", "unknown key 'rules.L740'; did you mean 'L704'?"),
+        ("[rules.L704]\ntime = 3", "unknown key 'rules.L704.time'; did you mean 'times'?"),
+        ("[rules.L704]\ntimes = 1", "rules.L704.times: expected float > 1.0"),
+        ("[rules.D808]\nshare = 2", "rules.D808.share: expected float <= 1.0"),
+        ("[rules.L701]\nlimit = 1.5", "rules.L701.limit: expected int | null, got float"),
+        ("rules.L704 = 3", "rules.L704: expected object, got int"),
         ('select = "R"', "select: expected array, got str"),
         ("select = [1]", "select[0]: expected str, got int"),
         ("max-per-rule = 0", "max-per-rule: expected int >= 1"),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from phi3data.cli.linting import OPTIONS, PROJECT, Linting
+from phi3data.cli.linting import AGAINST, OPTIONS, PROJECT, Linting
 from phi3data.cli.options import add
 from phi3data.errors import InputError, UsageError, did_you_mean
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 @click.option(
     "--ledger", type=click.Path(dir_okay=False, path_type=Path), help="Write every change to this .jsonl file."
 )
-@add(*OPTIONS, PROJECT)
+@add(*OPTIONS, PROJECT, AGAINST)
 def fix_command(paths: tuple[str, ...], ledger: Path | None, *, unsafe: bool, diff: bool, **options: Any) -> int:
     """Mend chat rows in PATHS (.jsonl files and directories), in place.
 
@@ -47,13 +47,16 @@ def fix_command(paths: tuple[str, ...], ledger: Path | None, *, unsafe: bool, di
     linting = Linting(paths, **options)
     destination = targets.target(linting.target)
     codes = _codes(linting.select, linting.ignore)
-    lint = line_linter(Plan(frozenset(RULES), linting.model, linting.tokenizer, destination.name))
+    lint = line_linter(
+        Plan(frozenset(RULES), linting.model, linting.tokenizer, destination.name, linting.settings.keys.rules)
+    )
     summary = _Summary()
     items = _inputs(linting, ledger)
-    drops = _drops(linting, unsafe=unsafe)
+    drops, order = _of_others(linting, unsafe=unsafe)
     with _ledger(None if diff else ledger) as keep:
         for item in items:
-            plan = FixPlan(codes & linting.settings.codes(item.name), unsafe, destination, drops.get(item.name, {}))
+            wanted = codes & linting.settings.codes(item.name)
+            plan = FixPlan(wanted, unsafe, destination, drops.get(item.name, {}), order.get(item.name))
             fixes = summary.counted(item.name, fix_file(item, lint, plan, write=not diff))
             if diff:
                 for line in unified(item.name, fixes):
@@ -65,18 +68,26 @@ def fix_command(paths: tuple[str, ...], ledger: Path | None, *, unsafe: bool, di
     return int(diff and bool(summary.codes))
 
 
-def _drops(linting: Linting, *, unsafe: bool) -> dict[str, dict[int, Finding]]:
-    """Return the rows that go because of other rows of the project, by file and line."""
+def _of_others(linting: Linting, *, unsafe: bool) -> tuple[dict[str, dict[int, Finding]], dict[str, Finding]]:
+    """Return what is to be fixed because of other rows, of the project or of a benchmark.
+
+    The rows that go are by file and line. The order of the rows is by file; of several files for training it says
+    nothing that could be mended in one of them.
+    """
     from phi3data.findings import Finding
     from phi3data.sources.files import Scratch
 
     drops: dict[str, dict[int, Finding]] = {}
-    if linting.project:
+    order: dict[str, Finding] = {}
+    if linting.project or linting.against:
         with Scratch() as work:
-            for found in linting.check(work, baseline=False).findings:
-                if found.code == "D802" or (unsafe and found.code in {"D803", "D805"}):
+            result = linting.check(work, baseline=False)
+            for found in result.findings:
+                if found.code == "D802" or (unsafe and found.code in {"D803", "D805", "D810"}):
                     drops.setdefault(found.path, {})[found.line] = Finding(found.code, found.message)
-    return drops
+                elif found.code == "D807" and len(result.paths) == 1:
+                    order[found.path] = Finding(found.code, found.message)
+    return drops, order
 
 
 def _codes(select: str, ignore: str) -> frozenset[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -43,10 +43,17 @@ PROJECT = click.option(
     is_flag=True,
     help="Look at all rows beside each other, as one data set; without PATHS at the configured splits.",
 )
+AGAINST = click.option(
+    "--against",
+    multiple=True,
+    metavar="FILE",
+    help="Benchmark, or test set of your own, in any format: rows that say what it asks are named; repeatable.",
+)
 CHECKING = (
     *OPTIONS,
     click.option("--encoding", metavar="NAME", help="Encoding of the files, for example cp1252."),
     PROJECT,
+    AGAINST,
     JOBS,
 )
 
@@ -67,6 +74,7 @@ class Linting:
         force_exclude: bool,
         encoding: str | None = None,
         project: bool = False,
+        against: tuple[str, ...] = (),
         jobs: int | None = None,
         stdin_filename: str | None = None,
     ) -> None:
@@ -75,6 +83,7 @@ class Linting:
         self._paths, self._config, self._stdin = paths, config, stdin_filename
         self._model, self._target, self._tokenizer = model, target, tokenizer
         self._encoding, self._jobs = encoding, jobs
+        self._against = against
 
     @cached_property
     def settings(self) -> Settings:
@@ -101,6 +110,12 @@ class Linting:
     def tokenizer(self) -> str | None:
         """The tokenizer, likewise; None where there is none."""
         return self._tokenizer or self.settings.tokenizer
+
+    @cached_property
+    def against(self) -> list[str]:
+        """The files of benchmarks: as named, else the configured ones where the whole project is looked at."""
+        configured = self.settings.against_files() if self.project and not self._against else []
+        return list(self._against) or [os.path.relpath(path) for path in configured]
 
     @cached_property
     def splits(self) -> dict[str, list[Path]]:
@@ -134,7 +149,8 @@ class Linting:
             target=self.target,
             project=self.project,
             splits=self.splits,
-            similar=_similar() if self.project and "-" not in self._paths else None,
+            similar=self._similar() if self.project and "-" not in self._paths else None,
+            against=self.against,
             settings=self.settings,
             force_exclude=self.force_exclude,
             stdin_filename=self._stdin,
@@ -147,13 +163,12 @@ class Linting:
             result.findings = list(Baseline.load(baseline).filter(result.findings))
         return result
 
+    def _similar(self) -> FindSimilar | None:
+        """Return what finds similar texts; None where it is not installed."""
+        from phi3data.lint.run import can_compare
 
-def _similar() -> FindSimilar | None:
-    """Return what finds similar texts; None where it is not installed."""
-    from importlib.util import find_spec
+        if not can_compare():
+            return None
+        from phi3data.api import similar
 
-    if not all(find_spec(name) for name in ("duckdb", "numpy", "pyarrow")):
-        return None
-    from phi3data.api import similar
-
-    return similar
+        return partial(similar, threshold=self.settings.keys.rules.D803.similarity)

@@ -85,7 +85,9 @@ def _explained(rule: Rule, width: int) -> Iterator[str]:
     yield textwrap.fill(f"{sentence(rule.title)} {rule.why}", width, initial_indent="  ", subsequent_indent="  ")
     yield ""
     for name, fact in facts(rule):
-        yield f"  {click.style(f'{name:<9}', dim=True)}  {fact}"
+        first, *more = textwrap.wrap(fact, width - 13)
+        yield f"  {click.style(f'{name:<9}', dim=True)}  {first}"
+        yield from (f"{'':13}{line}" for line in more)
     for title, line in examples(rule):
         yield ""
         yield f"  {click.style(title, dim=True)}"

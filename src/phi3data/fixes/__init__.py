@@ -21,6 +21,9 @@ FILE_FIXES: dict[str, FileFix] = {
         FileFix("D802", True, "Drops the row, if it is equal to an earlier row of its split (with --project)."),
         FileFix("D803", False, "Drops the row, if it is similar to an earlier row of its split (with --project)."),
         FileFix("D805", False, "Drops the row from the split that is held out (with --project)."),
+        FileFix("D810", False, "Drops the row, if it says what a benchmark asks (with --against)."),
+        FileFix("D807", True, "Puts the rows in random order, if all are in one file (with --project)."),
+        FileFix("S312", True, "Writes a column as numbers, if each of its texts spells one as JSON does."),
         FileFix("S313", False, "Removes the key from all rows, if no row needs it."),
     )
 }

@@ -19,10 +19,11 @@ import msgspec
 
 from phi3data.errors import InputError, MissingExtraError
 from phi3data.findings import Finding
-from phi3data.fixes import FILE_FIXES, style
+from phi3data.fixes import FILE_FIXES, columns, style
 from phi3data.fixes.change import Change, changes
 from phi3data.fixes.line import carriage_return
 from phi3data.fixes.row import fix_row
+from phi3data.fixes.shuffle import shuffle
 from phi3data.rules.file import not_data, unreadable
 from phi3data.sources.files import Scratch, whole
 from phi3data.sources.open import laid_out, read_all, readable
@@ -54,13 +55,15 @@ class LineFix(msgspec.Struct, frozen=True):
 class FixPlan(msgspec.Struct, frozen=True):
     """What to fix: the codes that may be, with unsafe fixes or without, and for which destination.
 
-    `drops` are the lines of this file that go because of other rows, each with the finding that says so.
+    `drops` are the lines of this file that go because of other rows, each with the finding that says so; `order` is
+    what is wrong with the order of its rows, if anything is.
     """
 
     codes: frozenset[str]
     unsafe: bool
     target: TargetProfile
     drops: dict[int, Finding] = {}
+    order: Finding | None = None
 
     def wants(self, code: str) -> bool:
         """Tell whether a file may be fixed for this code."""
@@ -85,16 +88,25 @@ def fix_file(item: Input, lint: Lint, plan: FixPlan, *, write: bool = True) -> I
         file = _File(source, lint, plan, transcoded=any("(F102)" in note for note in notes))
         if not file.can_be_fixed():
             return
+        order = plan.order if plan.order and plan.wants(plan.order.code) else None
+        reordered = (LineFix(None, (Change(order.code, "", order.message, "in random order"),)),) if order else ()
         if not write:
             yield from file.fixes(None)
+            yield from reordered
             return
         real = item.path.resolve()
         try:
             with whole(real) as out:
                 Path(out.name).chmod(stat.S_IMODE(real.stat().st_mode))
                 with _compressed(out, item.compression) as packed:
-                    yield from file.fixes(packed)
-                file.require_change()
+                    if order:
+                        with (work / "in-order.jsonl").open("w+b") as lines:
+                            yield from file.fixes(lines)
+                            yield from reordered
+                            shuffle(lines, packed)
+                    else:
+                        yield from file.fixes(packed)
+                        file.require_change()
         except _UnchangedError:
             return
 
@@ -140,6 +152,7 @@ class _File:
         self._is_array = source.layout == "array"
         self._ends: Counter[str] = Counter()
         self._keys: frozenset[str] = frozenset()
+        self._numbers: frozenset[str] = frozenset()
         self.changed = False
 
     def require_change(self) -> None:
@@ -163,6 +176,7 @@ class _File:
     def fixes(self, out: Any) -> Iterator[LineFix]:
         """Yield what is fixed, writing the lines to `out` if there is one."""
         self._keys = self._partial_keys() if self._plan.wants("S313") else frozenset()
+        self._numbers = columns.of_numbers(self._whole_lines) if self._plan.wants("S312") else frozenset()
         for each in self._at_once(out):
             self.changed = True
             yield each
@@ -194,6 +208,8 @@ class _File:
             yield LineFix(None, (Change("F102", "", "UTF-16", "UTF-8"),))
         if self._is_array:
             yield LineFix(None, (Change("J202", "", "JSON over several lines, or an array", "a row a line"),))
+        for key in sorted(self._numbers):
+            yield LineFix(None, (Change("S312", f"/{key}", f"'{key}' as text", "as numbers"),))
         for key in sorted(self._keys):
             yield LineFix(None, (Change("S313", f"/{key}", f"'{key}' on some rows", "on no row"),))
 
@@ -209,7 +225,7 @@ class _File:
             assert document is not None  # `can_be_fixed` has looked
             bare = document.write(document.value).strip()
         fixed = fix_row(bare, self._lint, self._plan.codes, unsafe=self._plan.unsafe)
-        lines = tuple(_without(line, self._keys) for line in fixed.lines)
+        lines = tuple(columns.as_numbers(_without(line, self._keys), self._numbers) for line in fixed.lines)
         return LineFix(None, fixed.done, bare, lines)
 
     def _end(self, raw: bytes, end: bytes) -> bytes:
@@ -236,6 +252,9 @@ class _File:
                 yield (number, piece, None) if within else (number, bare, piece[len(bare) :])
                 if len(bare) < len(piece):
                     number, within = number + 1, False
+
+    def _whole_lines(self) -> Iterator[bytes]:
+        return (raw for _, raw, end in self._rows() if end is not None)
 
     def _partial_keys(self) -> frozenset[str]:
         """Return the keys that some rows have, others not, and none needs (S313), as the rows will be when fixed."""

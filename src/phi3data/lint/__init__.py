@@ -20,7 +20,9 @@ from phi3data.lint.located import Located, Skipped, in_file, summary
 from phi3data.lint.opening import inputs
 from phi3data.lint.run import Run
 from phi3data.rules import RULES
+from phi3data.rules.options import DEFAULTS
 from phi3data.settings import Allowances, Settings
+from phi3data.settings.patterns import relative
 from phi3data.sources.files import Scratch
 from phi3data.sources.source import Source
 
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from phi3data.lint.run import FindSimilar
+    from phi3data.rules.options import Thresholds
 
 
 class CheckResult(msgspec.Struct):
@@ -76,6 +79,7 @@ def check(
     project: bool = False,
     splits: Mapping[str, Iterable[str | Path]] | None = None,
     similar: FindSimilar | None = None,
+    against: str | Path | Iterable[str | Path] = (),
     settings: Settings | None = None,
     force_exclude: bool = False,
     stdin_filename: str | None = None,
@@ -88,19 +92,30 @@ def check(
     tokens there are and how long a row may be; `tokenizer` (a directory or hub name) makes lengths exact. `target` is
     where the data goes: what it accepts decides some of the rules. `project` looks at all rows beside each other, as
     one data set; `splits` are the paths of train, validation and test where their names do not tell, and `similar` is
-    `phi3data.similar`, where similar texts are looked for too (it needs the extra data). `settings` are
-    those of a project (`phi3data.settings`): which rules for which paths, what is left out (with `force_exclude` also
-    where it is named) and what is allowed; none are looked for. `stdin_filename` names what comes from standard input.
+    `phi3data.similar`, where similar texts are looked for too. `against` are files of benchmarks, of any format: rows
+    that say what they ask are named. Both need the extra data. `settings` are those of a project
+    (`phi3data.settings`): which rules for which paths, thresholds, what is left out (with `force_exclude` also where it
+    is named) and what is allowed; none are looked for. `stdin_filename` names what comes from standard input.
     `workers` are processes, as many as pay where None; the result is the same for any number. Inputs that cannot be
     read in place are copied to the folder `work`, where they stay for whoever reads `sources`; else to a temporary one.
 
     Raises `UsageError` for an unknown code, model or tokenizer, and `InputError` for a file that cannot be used at all.
     """
-    plan = _plan(model, tokenizer, target)
     settings = (settings or Settings(Path())).over(_codes(select), _codes(ignore))
+    plan = _plan(model, tokenizer, target, settings.keys.rules)
     of_splits = {str(Path(path).absolute()): name for name, paths in (splits or {}).items() for path in paths}
     items = inputs(source, settings, force_exclude=force_exclude, stdin_filename=stdin_filename)
-    run = Run(items, plan, settings, encoding=encoding, project=project, splits=of_splits, workers=workers)
+    named = [against] if isinstance(against, str | Path) else against
+    run = Run(
+        items,
+        plan,
+        settings,
+        encoding=encoding,
+        project=project,
+        splits=of_splits,
+        against=[str(path) for path in named],
+        workers=workers,
+    )
     run.similar = similar
     allowances = Allowances(settings)
     with Scratch() as scratch:
@@ -111,7 +126,8 @@ def check(
     if settings.file is not None:
         name, chosen = os.path.relpath(settings.file), targets.target(target)
         about = allowances.notes(paths, whole_project=project)
-        findings += [in_file(placed, name, chosen, None) for placed in about]
+        own = relative(str(settings.file), settings.root)
+        findings += [in_file(placed, name, own, chosen, None) for placed in about]
     return CheckResult(findings, run.rows, paths, (note,) if note else (), sources, tuple(run.skipped()))
 
 
@@ -137,8 +153,9 @@ def _alone(run: Run) -> Iterator[Located]:
         yield from run.findings(work)
 
 
-def _plan(model: str, tokenizer: str | Path | None, target: str) -> Plan:
-    plan = Plan(frozenset(RULES), model, None if tokenizer is None else str(tokenizer), targets.target(target).name)
+def _plan(model: str, tokenizer: str | Path | None, target: str, options: Thresholds = DEFAULTS) -> Plan:
+    tokenizer = None if tokenizer is None else str(tokenizer)
+    plan = Plan(frozenset(RULES), model, tokenizer, targets.target(target).name, options)
     judge(plan)  # raises for an unknown model or tokenizer before any file is read
     return plan
 

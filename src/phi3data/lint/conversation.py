@@ -11,6 +11,7 @@ from phi3data import family, targets
 from phi3data.chat import Message
 from phi3data.rules import length, template, texts, turns
 from phi3data.rules.examine import Turns
+from phi3data.rules.options import DEFAULTS, Thresholds
 from phi3data.rules.typed import Bare
 from phi3data.steps.missing import SAYS_SOMETHING, gaps
 from phi3data.tokens import count
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 _TURNS = frozenset(rule.code for rule in turns.RULES)
 _TEMPLATE = frozenset(rule.code for rule in template.RULES) | {"R407"}
 
-_SURE = 20  # times as many bytes as characters of answers: fewer, and one token in a hundred is trained for sure
+_SURE = 0.2  # of the share that must be trained on, in characters of answers by bytes of the row: it is, in tokens
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -35,6 +36,7 @@ class Plan(msgspec.Struct, frozen=True):
     model: str = family.DEFAULT
     tokenizer: str | None = None
     target: str = targets.DEFAULT
+    options: Thresholds = DEFAULTS
 
 
 class Judge:
@@ -50,7 +52,9 @@ class Judge:
         self._gaps = not plan.codes.isdisjoint(("C501", "C502"))
         self._renders = not plan.codes.isdisjoint(_TEMPLATE)
         self._measures = not plan.codes.isdisjoint(("L701", "L702", "L703"))
-        self._long = min(length.LONG, self.model.context)
+        self._limit = plan.options.L701.limit or self.model.context
+        self._share = plan.options.L703.share
+        self._long = min(length.LONG, self._limit)
         words = list(self._controls.by_text)
         self._first = words[0][0] if words and len({word[0] for word in words}) == 1 else ""
         self._begins = {word[:2] for word in words}
@@ -107,7 +111,9 @@ class Judge:
         """Yield messages that say nothing, and what is wrong with long rows."""
         if self._gaps:
             # Any text that says nothing is shorter, or begins otherwise.
-            short = [at for at, text in enumerate(said.texts) if len(text) < SAYS_SOMETHING or not text[0].isalnum()]
+            begins = [text[:1] for text in said.texts]
+            odd = {begin for begin in set(begins) if not begin.isalnum()}
+            short = [at for at, text in enumerate(said.texts) if len(text) < SAYS_SOMETHING or begins[at] in odd]
             for number in dict.fromkeys(map(said.row, short)):
                 for finding in gaps(conversation(number)):
                     yield number, finding
@@ -131,14 +137,14 @@ class Judge:
     def _length(self, conversation: Conversation, size: int) -> Iterator[Finding]:
         """Yield what is wrong with a row that may be long."""
         trained = sum([len(turn.content or "") for turn in conversation.messages if turn.role == "assistant"])
-        if size + 8 * len(conversation.messages) <= self.model.context and trained * _SURE >= size:
+        if size + 8 * len(conversation.messages) <= self._limit and trained * _SURE >= self._share * size:
             return
         from phi3data.tokens.lengths import Lengths
 
         (found,) = Lengths.for_tokenizer(self.tokenizer, self.model).of([conversation])
         first = found.spans[0][0] if found.spans else None
-        limit, estimated = self.model.context, self.tokenizer.estimated
-        yield from length.check(found.total, first, found.supervised, limit, estimated=estimated)
+        estimated = self.tokenizer.estimated
+        yield from length.check(found.total, first, found.supervised, self._limit, self._share, estimated=estimated)
 
 
 @cache

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from phi3data.chat import Conversation
     from phi3data.lint.project import RowKeys
     from phi3data.rules.file import LineEnds
+    from phi3data.rules.options import Thresholds
     from phi3data.rules.placed import Placed
     from phi3data.targets import TargetProfile
 
@@ -37,11 +38,11 @@ class FileFacts:
         self.partial_keys, self.systems = PartialKeys(target), SystemPrompts()
         self.pairs, self.sizes = Lengths(), Sizes()
 
-    def add_plain(self, line: int) -> None:
-        """Count a chat row that has no other key than its messages."""
+    def add_plain(self, line: int, rows: int = 1) -> None:
+        """Count chat rows that have no other key than their messages, the first of them at `line`."""
         if not self._plain_rows:
             self._plain_first = line
-        self._plain_rows += 1
+        self._plain_rows += rows
 
     def add_row(self, row: dict[str, Any], format_name: str, line: int) -> None:
         """Count a decoded row."""
@@ -82,7 +83,7 @@ class FileFacts:
         elif later.line_ends is not None:
             self.line_ends.merge(later.line_ends)
 
-    def findings(self) -> Iterator[Placed]:
+    def findings(self, options: Thresholds) -> Iterator[Placed]:
         """Yield what is wrong with the file as a whole."""
         if self.line_ends is not None:
             yield from self.line_ends.findings()
@@ -90,6 +91,6 @@ class FileFacts:
         yield from self.extra_keys.findings(self.rows)
         yield from self.columns.findings()
         yield from self.partial_keys.findings()
-        yield from self.systems.findings()
-        yield from self.pairs.findings()
-        yield from self.sizes.findings()
+        yield from self.systems.findings(options.R410.characters)
+        yield from self.pairs.findings(options.X003.share)
+        yield from self.sizes.findings(options.L704.times)

@@ -25,7 +25,8 @@ class Located(msgspec.Struct, frozen=True):
 
     Lines and columns are 1-based; columns count code points, and the end is exclusive. `record` is the number of the
     row in its file, from 1; None for what concerns the whole file. `fix` says whether `phi3data fix` can mend it.
-    `fingerprint` is made of the code, the row and the pointer, so that it stays the same where the row moves.
+    `fingerprint` is made of the code, the row and the pointer, so that it stays the same where the row moves; of what
+    concerns a whole file, of the file's path from the folder of the configuration instead of a row.
     """
 
     code: str
@@ -78,8 +79,8 @@ def in_row(
     )
 
 
-def in_file(placed: Placed, path: str, target: TargetProfile, fix: str | None) -> Located:
-    """Place a finding of a whole file or data set."""
+def in_file(placed: Placed, path: str, about: str, target: TargetProfile, fix: str | None) -> Located:
+    """Place a finding of a whole file, or data set. `about` is the path that identifies the file; "" for a data set."""
     found, rule = placed.finding, RULES[placed.finding.code]
     return Located(
         code=found.code,
@@ -91,7 +92,7 @@ def in_file(placed: Placed, path: str, target: TargetProfile, fix: str | None) -
         column=found.column,
         end_column=None if found.column is None else found.column + 1,
         pointer=found.pointer,
-        fingerprint=fingerprint(found, b""),
+        fingerprint=fingerprint(found, about.encode("utf-8", "surrogateescape")),
         fix=fix,
     )
 
@@ -116,7 +117,7 @@ def beside(found: Beside, target: TargetProfile, fix: str | None) -> Located:
 
 
 def fingerprint(found: Finding, row: bytes) -> str:
-    """Return what identifies a finding wherever its row stands: code, row and pointer, as hexadecimal sha256."""
+    """Return what identifies a finding wherever its row stands: code, row (or file) and pointer, as sha256 in hex."""
     from hashlib import sha256
 
     return sha256(b"\0".join((found.code.encode(), row, found.pointer.encode("utf-8", "surrogatepass")))).hexdigest()

@@ -8,22 +8,27 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left, bisect_right
+from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from phi3data.findings import Finding
 from phi3data.rules import balance
 from phi3data.rules.balance import Categories, Prompts
 from phi3data.steps.dedup import identify
+from phi3data.text.code import is_code
+from phi3data.text.language import language
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from phi3data.chat import Conversation
+    from phi3data.rules.options import Thresholds
     from phi3data.rules.placed import Placed
     from phi3data.targets import TargetProfile
 
 SPLITS = ("train", "validation", "test")
 _NAMES = {"valid": "validation", "val": "validation", "dev": "validation", "eval": "validation", "test": "test"}
+_SLIPS = 0.01  # of the rows: so few in a language, and it may be read into them
 _AT_ONCE = 500_000  # keys that are compared at a time: their table takes about 60 MB
 
 
@@ -43,6 +48,7 @@ class RowKeys:
         self.rows = 0
         self.labels, self.sources = Categories("label"), Categories("source")
         self.systems, self.prompts = Categories("system prompt"), Prompts()
+        self.languages = Languages()
         self.whole, self.prompt, self.asked = array("Q"), array("Q"), array("Q")  # `asked` is 0 where nothing is
         self.lines, self.records = array("Q"), array("Q")  # from 1
         self.openings, self.owners = array("Q"), array("Q")  # keys of beginnings, and the place here of their row
@@ -55,6 +61,7 @@ class RowKeys:
         self.systems.add(first.content if first.role == "system" else None)
         self.prompts.add(next((turn.content or "" for turn in conversation.messages if turn.role == "user"), ""))
         same = identify(conversation)
+        self.languages.add(same.normalised[0], conversation)
         self.openings.extend(same.openings)
         self.owners.extend([self.rows] * len(same.openings))
         self.whole.append(same.normalised[0])
@@ -72,7 +79,7 @@ class RowKeys:
 
     def merge_shares(self, later: RowKeys) -> None:
         """Add how the rows of a later part spread; who holds nothing else counts no rows."""
-        for name in ("labels", "sources", "systems", "prompts"):
+        for name in ("labels", "sources", "systems", "languages", "prompts"):
             getattr(self, name).merge(getattr(later, name))
 
     def merge_keys(self, later: RowKeys) -> None:
@@ -80,6 +87,53 @@ class RowKeys:
         for name in ("whole", "prompt", "asked", "lines", "records", "openings"):
             getattr(self, name).extend(getattr(later, name))
         self.owners.extend([self.rows + owner for owner in later.owners])
+
+
+class Languages:
+    """The languages of a sample of rows, those of the smallest keys: the same however the files are cut.
+
+    To tell the language of an answer, and that it is no code, takes longer than all else that is kept of a row.
+    """
+
+    MOST = 500  # rows
+
+    def __init__(self) -> None:
+        self._kept: list[tuple[int, str]] = []  # a heap of the key, negative, and the language, "" where none is plain
+        self._all = True
+
+    def add(self, key: int, conversation: Conversation) -> None:
+        """Take in a row."""
+        if len(self._kept) < self.MOST or -key > self._kept[0][0]:
+            self._keep(-key, _spoken(conversation))
+        else:
+            self._all = False
+
+    def _keep(self, key: int, spoken: str) -> None:
+        heappush(self._kept, (key, spoken))
+        if len(self._kept) > self.MOST:
+            heappop(self._kept)
+            self._all = False
+
+    def merge(self, later: Languages) -> None:
+        """Add the rows of a later part."""
+        self._all = self._all and later._all
+        for item in later._kept:
+            self._keep(*item)
+
+    def categories(self) -> Categories:
+        """Return how the rows spread over the languages."""
+        found = Categories("language" if self._all else "language, in a sample", _SLIPS)
+        for _, spoken in self._kept:
+            if spoken:
+                found.add(spoken)
+        return found
+
+
+def _spoken(conversation: Conversation) -> str:
+    """Return the language that the model learns to answer in; "" where that is not plain, and for code."""
+    answer = next((turn.content for turn in conversation.messages if turn.role == "assistant"), None) or ""
+    found = language(answer)
+    return "" if found is None or is_code(answer) else found
 
 
 class Beside(NamedTuple):
@@ -121,18 +175,18 @@ class Project:
         self._all.rows += keys.rows
         self._splits[split].rows += keys.rows
 
-    def together(self) -> Iterator[Placed]:
+    def together(self, options: Thresholds) -> Iterator[Placed]:
         """Yield what is wrong with the rows that are trained on, as a whole."""
         train = self._splits["train"]
         alone = not self._splits["validation"].rows
         if self._all.rows:
             yield from balance.too_few(train.rows, self._target)
-        for category in (train.labels, train.sources, train.systems):
-            for placed in category.findings(self._target):
-                # Rows sorted by their system prompt are no fault of a split, and who has a validation file needs none.
-                if placed.finding.code != "D807" or (alone and category is not train.systems):
+        for category in (train.labels, train.sources, train.systems, train.languages.categories()):
+            for placed in category.findings(self._target, options.D806.ratio, options.D807.times):
+                # Rows sorted by something else are no fault of a split, and who has a validation file needs none.
+                if placed.finding.code != "D807" or (alone and category in (train.labels, train.sources)):
                     yield placed
-        yield from train.prompts.findings()
+        yield from train.prompts.findings(options.D808.share)
 
     def beside(self, similar: Iterable[Similar] = ()) -> Iterator[Beside]:
         """Yield what is wrong with rows beside others, in the order of the rows; `similar` are pairs of them."""

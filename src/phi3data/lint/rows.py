@@ -152,12 +152,12 @@ class _Part:
         """Add the facts of rows that are nothing but messages, the first of them at `line`, from 1."""
         facts, every = self._facts, self._job.project
         facts.rows += len(rows)
-        dated = True  # until there is a text that is too long for a date, all texts may be a column of dates
-        for number, row in enumerate(rows, line):
-            facts.add_plain(number)
-            if every or dated or row[0].role == "system":
-                facts.add(Bare(row), number, number)
-                dated = dated and max([len(turn.content or "") for turn in row]) <= _DATE
+        facts.add_plain(line, len(rows))
+        # Until there is a text that is too long for a date, all texts may be a column of dates.
+        long = (at for at, row in enumerate(rows) if max([len(turn.content or "") for turn in row]) > _DATE)
+        dated = len(rows) if every else next(long, len(rows))
+        for at in [at for at, row in enumerate(rows) if at <= dated or row[0].role == "system"]:
+            facts.add(Bare(rows[at]), line + at, line + at)
 
     def read_records(self) -> None:
         """Look at every record that begins in the shard, of an array or a table."""

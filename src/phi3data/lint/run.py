@@ -14,15 +14,16 @@ from phi3data.lint.dataset import FileFacts
 from phi3data.lint.located import Skipped, beside, in_file
 from phi3data.lint.opening import Opened, open_input
 from phi3data.lint.rows import Job, lint
+from phi3data.settings.patterns import relative
 from phi3data.sources import lines
 from phi3data.sources.open import plan as cut
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from phi3data.lint.conversation import Plan
     from phi3data.lint.located import Located
-    from phi3data.lint.project import RowKeys, Similar
+    from phi3data.lint.project import Beside, RowKeys, Similar
     from phi3data.lint.rows import Linted
     from phi3data.rules.placed import Placed
     from phi3data.settings import Settings
@@ -51,19 +52,23 @@ class Run:
         encoding: str | None = None,
         project: bool = False,
         splits: dict[str, str] | None = None,
+        against: Sequence[str] = (),
         workers: int | None = 1,
     ) -> None:
         """`plan` is for all files; which rules are wanted of a file `settings` say.
 
         With `project` the files are one data set, each of the split that `splits` gives for its absolute path, or that
-        its name tells. `workers` are processes; None takes as many as pay.
+        its name tells. `against` are files of benchmarks. `workers` are processes; None takes as many as pay.
         """
         self.rows = self._with_tools = 0
         self.opened: list[Opened] = []
         self._inputs, self._plan, self._encoding = inputs, plan, encoding
         self._project, self._splits, self._workers = project, splits or {}, workers
         self.similar: FindSimilar | None = None
+        self._against = against if against and can_compare() else ()
+        self._uncompared = bool(against) and not self._against
         self._target = targets.target(plan.target)
+        self._root = settings.root
         self._codes = cache(settings.codes)  # of a path: asked for again with each finding beside another row
         self._shards: list[list[Shard]] = []
         self._before = (0, 0)  # lines and records of the file so far
@@ -78,7 +83,7 @@ class Run:
         parts = self._in_parallel(workers) if workers > 1 else map(lint, self._jobs(ahead=False))
         files: list[tuple[RowKeys, str]] = []
         for opened, shards in zip(self.opened, self._shards, strict=True):
-            yield from self._placed(opened.findings, opened.name)
+            yield from self._placed(opened.findings, opened.name, relative(opened.name, self._root))
             facts = FileFacts(self._target, project=self._project)
             for part in islice(parts, len(shards)):
                 self._before = (self._before[0] + part.lines, self._before[1] + part.records)
@@ -87,11 +92,14 @@ class Run:
             self._before = (0, 0)
             self.rows += facts.rows
             self._with_tools += facts.partial_keys.rows_with("tools")
-            yield from self._placed(facts.findings(), opened.name)
+            together = facts.findings(self._plan.options)
+            yield from self._placed(together, opened.name, relative(opened.name, self._root))
             if facts.keys is not None:
                 files.append((facts.keys, opened.name))
         if files:
             yield from self._together(files)
+        if self._against:
+            yield from self._contaminated(work)
 
     def _together(self, files: list[tuple[RowKeys, str]]) -> Iterator[Located]:
         """Yield what is wrong with the rows of all files beside each other."""
@@ -100,9 +108,22 @@ class Run:
         project = Project(self._target)
         for keys, name in files:
             project.add(keys, name, self._splits.get(str(Path(name).absolute())) or split_of(name))
-        yield from self._placed(project.together(), files[0][1])
+        yield from self._placed(project.together(self._plan.options), files[0][1], "")
         similar = self.similar([name for _, name in files]) if self.similar else ()
-        for found in project.beside(similar):
+        yield from self._beside(project.beside(similar))
+
+    def _contaminated(self, work: Path | Scratch) -> Iterator[Located]:
+        """Yield the rows that give away what a benchmark asks."""
+        wanted = [opened.source for opened in self.opened if opened.source and "D810" in self._codes(opened.name)]
+        if wanted:
+            from phi3data.lint.contaminated import contaminated
+
+            folder = work / "references"  # of its own: copies of the data are numbered from 0 too
+            folder.mkdir(exist_ok=True)
+            yield from self._beside(contaminated(wanted, self._against, folder))
+
+    def _beside(self, findings: Iterable[Beside]) -> Iterator[Located]:
+        for found in findings:
             if found.finding.code in self._codes(found.path):
                 yield beside(found, self._target, _file_fix(found.finding.code))
 
@@ -114,6 +135,8 @@ class Run:
 
             if not can_validate():
                 yield Skipped("G904", "it needs jsonschema: pip install 'phi3kit[data]'")
+        if self._uncompared and "D810" in wanted:
+            yield Skipped("D810", "texts are compared by more than the plain install: pip install 'phi3kit[data]'")
         if self._project and self.similar is None and "D803" in wanted:
             yield Skipped("D803", "similar texts are found by more than the plain install: pip install 'phi3kit[data]'")
 
@@ -145,11 +168,18 @@ class Run:
                 if ahead and opened.source.layout == "lines":
                     line += lines.block(opened.source, shard).total
 
-    def _placed(self, findings: Iterable[Placed], name: str) -> Iterator[Located]:
+    def _placed(self, findings: Iterable[Placed], name: str, about: str) -> Iterator[Located]:
         codes = self._codes(name)
         for placed in findings:
             if placed.finding.code in codes:
-                yield in_file(placed, name, self._target, _file_fix(placed.finding.code))
+                yield in_file(placed, name, about, self._target, _file_fix(placed.finding.code))
+
+
+def can_compare() -> bool:
+    """Tell whether there is what compares texts with each other: the extra data."""
+    from importlib.util import find_spec
+
+    return all(find_spec(name) for name in ("duckdb", "numba", "numpy", "pyarrow"))
 
 
 def _file_fix(code: str) -> str | None:

@@ -24,7 +24,7 @@ RULES = (
         "contaminated",
         "error",
         "what a benchmark asks, or the same in other words",
-        "The benchmark then measures what was learned by heart. Found by prepare and decontaminate, with references.",
+        "The benchmark then measures what was learned by heart. Found by check --against, prepare and decontaminate.",
     ),
     Rule(
         "R410",
@@ -131,12 +131,13 @@ class Categories:
     MOST = 1000  # distinct values, from which on it is no category but a text
     FEW = 5  # rows of a value on average, under which it is none either
     LEAST = 50  # rows, under which shares say nothing
-    RATIO = 10  # rows of the most frequent value for one of the rarest
-    MIXED = 5  # times fewer changes of the value, from row to row, than in a shuffled file
 
-    def __init__(self, what: str) -> None:
-        """`what` names the category in messages: label, system prompt, source."""
-        self._what = what
+    def __init__(self, what: str, slips: float = 0) -> None:
+        """`what` names the category in messages: label, system prompt, source, language.
+
+        Values on less than the share `slips` of the rows are no values, where each row's is a guess.
+        """
+        self._what, self._slips = what, slips
         self._values: dict[int, _Value] = {}
         self._rows = self._runs = 0
         self._first = self._last = 0
@@ -170,18 +171,23 @@ class Categories:
         self._given_up = self._given_up or later._given_up or len(self._values) > self.MOST
         self._note(later._first, later._last, later._runs, later._rows)
 
-    def findings(self, target: TargetProfile) -> Iterator[Placed]:
-        """Yield D806 if one value outweighs another, D807 if the values stand in blocks and the target splits so."""
-        kinds = len(self._values)
+    def findings(self, target: TargetProfile, ratio: float, times: float) -> Iterator[Placed]:
+        """Yield D806 if one value outweighs another, D807 if the values stand in blocks and the target splits so.
+
+        `ratio` are rows of the most frequent value for one of the rarest; blocks are so many `times` fewer than in a
+        shuffled file.
+        """
+        values = [value for value in self._values.values() if value.rows >= self._slips * self._rows]
+        kinds = len(values)
         if self._given_up or kinds < 2 or self._rows < max(self.LEAST, self.FEW * kinds):
             return
-        most = max(self._values.values(), key=lambda value: value.rows)
-        least = min(self._values.values(), key=lambda value: value.rows)
-        if most.rows >= self.RATIO * least.rows:
+        most = max(values, key=lambda value: value.rows)
+        least = min(values, key=lambda value: value.rows)
+        if most.rows >= ratio * least.rows:
             shares = f"{most.sample} on {most.rows:,} of {self._rows:,} rows, {least.sample} on {least.rows:,}"
             yield Placed(Finding("D806", f"{self._what}: {shares}"))
         shuffled = 1 + self._rows * (1 - sum((value.rows / self._rows) ** 2 for value in self._values.values()))
-        if target.splits_in_order and shuffled >= 2 * self.MIXED and self._runs * self.MIXED <= shuffled:
+        if target.splits_in_order and shuffled >= 2 * times and self._runs * times <= shuffled:
             problem = f"{self._runs:,} blocks of rows by {self._what}, {shuffled:,.0f} if they were shuffled"
             yield Placed(Finding("D807", f"{problem}: {target.title} takes the end for validation"))
 
@@ -194,7 +200,6 @@ class Prompts:
     """
 
     COUNTERS = 100
-    SHARE = 0.1
     LEAST = 50  # rows, under which shares say nothing
 
     def __init__(self) -> None:
@@ -227,12 +232,12 @@ class Prompts:
         if len(counts) > self.COUNTERS:
             self._lower(counts[self.COUNTERS])
 
-    def findings(self) -> Iterator[Placed]:
-        """Yield one finding for each prompt on a tenth of the rows or more."""
+    def findings(self, least: float) -> Iterator[Placed]:
+        """Yield one finding for each prompt on this share of the rows or more; a hundredth is the least."""
         if self._rows < self.LEAST:
             return
         for value in sorted(self._values.values(), key=lambda value: -value.rows):
-            if value.rows >= self.SHARE * self._rows:
+            if value.rows >= least * self._rows:
                 share = value.rows / self._rows
                 yield Placed(Finding("D808", f"the prompt {value.sample} is on {share:.0%} of {self._rows:,} rows"))
 
@@ -251,7 +256,6 @@ class SystemPrompts:
 
     MOST = 100
     KEPT = 2000  # characters of a prompt that are held and compared
-    APART = 3  # characters that may differ, beside case, white space and punctuation
     RARE = 10  # rows of the common one for each of the rare
 
     def __init__(self) -> None:
@@ -283,14 +287,17 @@ class SystemPrompts:
         if self._given_up:
             self._prompts = {}
 
-    def findings(self) -> Iterator[Placed]:
-        """Yield one finding for each rare prompt, at its first row."""
+    def findings(self, characters: int) -> Iterator[Placed]:
+        """Yield one finding for each rare prompt, at its first row.
+
+        So many characters may differ from the common one, beside case, white space and punctuation.
+        """
         prompts = sorted(self._prompts.values(), key=lambda prompt: -prompt.rows)
         for rare in prompts:
             for common in prompts:
                 if common.rows < self.RARE * rare.rows:
                     break
-                difference = _difference(rare.text, common.text, self.APART)
+                difference = _difference(rare.text, common.text, characters)
                 if difference is not None:
                     rows = "1 row" if rare.rows == 1 else f"{rare.rows:,} rows"
                     problem = f"{rows} with a system prompt that on {common.rows:,} reads {difference}"

@@ -6,7 +6,6 @@ The parts of a file read by several processes add up with `merge`, in the order 
 
 from __future__ import annotations
 
-import re
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +14,7 @@ import msgspec
 from phi3data.findings import Finding, pointer
 from phi3data.rules.placed import Placed
 from phi3data.rules.schema import ROW_KEYS, near
+from phi3data.text.lazy import Lazy
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -96,7 +96,7 @@ def _last(at: str) -> str:
 
 
 # What pyarrow, and datasets with it, reads as a time stamp, at any depth: fractions of a second it leaves alone.
-_DATE = re.compile(r"\d{4}-\d\d-\d\d(?:[ T]\d\d(?::?\d\d(?::?\d\d)?)?(?:Z|[+-]\d\d(?::?\d\d)?)?)?")
+_DATE = Lazy(r"\d{4}-\d\d-\d\d(?:[ T]\d\d(?::?\d\d(?::?\d\d)?)?(?:Z|[+-]\d\d(?::?\d\d)?)?)?")
 _CONTENT = "/messages/*/content"
 
 
@@ -143,7 +143,7 @@ class Columns:
             )
         column.values += 1
         text = isinstance(value, str)
-        column.dates = column.dates and text and _DATE.fullmatch(value) is not None
+        column.dates = column.dates and text and value[:1].isdecimal() and _DATE.fullmatch(value) is not None
         column.numbers = column.numbers and text and _is_number(value)
 
     def merge(self, later: Columns) -> None:

@@ -17,6 +17,7 @@ from phi3data.findings import Finding
 from phi3data.rules.base import GOOD, Rule
 from phi3data.rules.placed import Placed
 from phi3data.text.jsonline import BOM, is_blank
+from phi3data.text.lazy import Lazy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -61,8 +62,8 @@ RULES = (
 
 _HEAD = 4096  # bytes that tell what a file is
 _SEPARATORS = {b"\xe2\x80\xa8": "U+2028", b"\xe2\x80\xa9": "U+2029", b"\xc2\x85": "U+0085"}
-_CONFLICT = re.compile(rb"(?:<{7} .*|={7}|>{7} .*)\r?", re.DOTALL)
-_MARKUP = re.compile(rb"<(?:!doctype\s+html|html|head|body|\?xml|!--)", re.IGNORECASE)
+_CONFLICT = Lazy(rb"(?:<{7} .*|={7}|>{7} .*)\r?", re.DOTALL)
+_MARKUP = Lazy(rb"<(?:!doctype\s+html|html|head|body|\?xml|!--)", re.IGNORECASE)
 
 
 def unreadable(path: Path) -> Finding | None:
@@ -106,7 +107,7 @@ def not_data(head: bytes) -> str | None:
     text = head.removeprefix(BOM).lstrip()
     if text.startswith(b"version https://git-lfs"):
         return "a Git LFS pointer, not the data: run git lfs pull"
-    if _MARKUP.match(text):
+    if text.startswith(b"<") and _MARKUP.match(text):
         return "a web page, perhaps an error page saved under this name: download the file again"
     return None
 
@@ -136,11 +137,6 @@ def beside_rows(raw: bytes, line: int) -> Finding | None:
     if _CONFLICT.fullmatch(raw):
         return Finding("F108", "a merge-conflict mark: resolve the conflict")
     return None
-
-
-def may_hold_separator(text: str) -> bool:
-    """Tell whether a decoded text has a line separator, raw or escaped: then the line is worth a look."""
-    return not text.isascii() and ("\u2028" in text or "\u2029" in text or "\x85" in text)
 
 
 def separator(raw: bytes) -> Finding | None:

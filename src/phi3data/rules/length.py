@@ -45,20 +45,23 @@ RULES = (
 )
 
 LONG = 1000  # tokens from which the trained share is looked at
-LEAST_SHARE = 0.01  # of the tokens of a long row
-TIMES = 50  # the median length, from which a row is an outlier
 _SHOWN = 5  # outliers that are told of
 _LEAST_ROWS = 50  # under which a median says nothing
 
 
-def check(total: int, first: int | None, supervised: int, limit: int, *, estimated: bool) -> Iterator[Finding]:
-    """Yield the problems of a row of `total` tokens, of which `supervised` are trained, from position `first` on."""
+def check(
+    total: int, first: int | None, supervised: int, limit: int, share: float, *, estimated: bool
+) -> Iterator[Finding]:
+    """Yield the problems of a row of `total` tokens, of which `supervised` are trained, from position `first` on.
+
+    `share` of the tokens must be trained on.
+    """
     words = "an estimated " if estimated else ""
     if total > limit:
         yield too_long(total, limit, estimated=estimated)
         if first is not None and first >= limit:
             yield Finding("L702", f"the first trained token is {words}number {first + 1:,}, the limit is {limit:,}")
-    if total >= LONG and first is not None and supervised < LEAST_SHARE * total:
+    if total >= LONG and first is not None and supervised < share * total:
         yield Finding("L703", f"{words}{supervised:,} of {total:,} tokens are trained on")
 
 
@@ -87,14 +90,14 @@ class Sizes:
         self._octaves.update(later._octaves)
         self._longest = heapq.nlargest(_SHOWN, self._longest + later._longest)[::-1]
 
-    def findings(self) -> Iterator[Placed]:
-        """Yield the longest rows, if they are outliers."""
+    def findings(self, times: float) -> Iterator[Placed]:
+        """Yield the longest rows that are so many times as long as the median."""
         rows = self._octaves.total()
         if rows < _LEAST_ROWS:
             return
         below = list(accumulate(self._octaves[bits] for bits in range(64)))
         median = 3 * 2 ** (bisect_left(below, rows / 2) - 2)  # the middle of its octave
         for size, line in sorted(self._longest, key=lambda item: -item[1]):
-            if size >= TIMES * median:
+            if size >= times * median:
                 problem = f"{size:,} bytes, about {size / median:,.0f} times the median of {rows:,} rows"
                 yield Placed(Finding("L704", problem), -line)

@@ -115,7 +115,6 @@ class Lengths:
     """X003: how often the chosen answer is the longer one. Parts add up with `merge`."""
 
     LEAST = 50  # pairs, under which shares say nothing
-    SHARE = 0.8  # of pairs
 
     def __init__(self) -> None:
         self._pairs = self._longer = self._chosen = self._rejected = 0
@@ -135,13 +134,13 @@ class Lengths:
         self._chosen += later._chosen
         self._rejected += later._rejected
 
-    def findings(self) -> Iterator[Placed]:
-        """Yield one finding if most chosen answers are the longer ones."""
-        if self._pairs >= self.LEAST and self._longer >= self.SHARE * self._pairs:
+    def findings(self, share: float) -> Iterator[Placed]:
+        """Yield one finding if this share of the chosen answers, or more, are the longer ones."""
+        if self._pairs >= self.LEAST and self._longer >= share * self._pairs:
             means = (
                 f"{self._chosen / self._pairs:,.0f} characters against {self._rejected / self._pairs:,.0f} on average"
             )
-            share = self._longer / self._pairs
+            found = self._longer / self._pairs
             yield Placed(
-                Finding("X003", f"the chosen answer is longer in {share:.0%} of {self._pairs:,} pairs, {means}")
+                Finding("X003", f"the chosen answer is longer in {found:.0%} of {self._pairs:,} pairs, {means}")
             )

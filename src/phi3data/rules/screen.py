@@ -10,17 +10,23 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from bisect import bisect_right
+from collections.abc import Callable, Iterable
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
+from itertools import accumulate, count
+from operator import add
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+import msgspec
 
 from phi3data.text.lazy import Lazy
 from phi3data.text.repetition import LEAST, may_loop
 from phi3data.text.skeleton import START, dense, joined, skeleton
+from phi3data.text.spot import Spot
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
-    from phi3data.text.spot import Spot
 
 # Where a mark is looked for, and what it is:
 # bones    in the skeleton: a character, and a pattern that must match right after it
@@ -39,7 +45,7 @@ View = Literal[
 ]
 
 
-class Mark(NamedTuple):
+class Mark(msgspec.Struct, frozen=True):
     """What a text must have for a kernel to find something in it. Two marks never begin at one place of a text."""
 
     view: View
@@ -47,7 +53,7 @@ class Mark(NamedTuple):
     then: str = ""
 
 
-class Kernel(NamedTuple):
+class Kernel(msgspec.Struct, frozen=True):
     """A close look at one text for one rule.
 
     The texts of `roles` that have one of the `marks`, and pass a first `look` if there is one, meet `find`; it gets
@@ -62,7 +68,7 @@ class Kernel(NamedTuple):
     look: Callable[[str], bool] | None = None
 
 
-class Pair(NamedTuple):
+class Pair(msgspec.Struct, frozen=True):
     """A close look at a question and its answer for one rule: `find` says what is wrong, or nothing.
 
     It meets the answers that end their question, those where one of the two is not ASCII, and those whose question has
@@ -157,14 +163,16 @@ class Screen:
         if bones.count(_START) != len(numbers):
             _note(numbers, self._everything, found)
             return None
+        starts = _starts(bones.split(_START)[1:])  # to find a text by a place in it
         for pattern, masks in self._bones:
-            _match(bones, _START, pattern, masks, numbers, found)
-        _find(bones, _START, self._runs, numbers, found)
+            _match(bones, starts, pattern, masks, numbers, found)
+        _find(bones, starts, self._runs, numbers, found)
         if self._dense:
-            _find(dense(bones), _START, self._dense, numbers, found)
-        _find(whole, START, self._text, numbers, found)
+            _find(dense(bones), starts, self._dense, numbers, found)
+        starts = _starts(texts)
+        _find(whole, starts, self._text, numbers, found)
         if users:
-            _find(whole, START, self._user, numbers, found, users + sum(map(len, texts[:users])))
+            _find(whole, starts, self._user, numbers, found, users + sum(map(len, texts[:users])))
         return whole
 
     def _look_up_wide(self, texts: list[str], numbers: list[int], users: int, found: dict[int, int]) -> None:
@@ -172,10 +180,11 @@ class Screen:
         whole = self._look_up(texts, numbers, users, found)
         if whole is None:
             return
-        _match(whole, START, self._wide.pattern, self._wide_masks, numbers, found)
+        _match(whole, _starts(texts), self._wide.pattern, self._wide_masks, numbers, found)
         data = whole.encode("utf-8", "surrogatepass")
+        starts = _starts(data.split(_START)[1:])
         for pattern, mask in self._bytes:
-            _match(data, _START, pattern, (mask,), numbers, found)
+            _match(data, starts, pattern, (mask,), numbers, found)
         if self._hidden and not _is_printable("".join(texts)):
             _note([n for n, text in zip(numbers, texts, strict=True) if not _is_printable(text)], self._hidden, found)
         if self._nfc and not unicodedata.is_normalized("NFC", whole):
@@ -211,27 +220,28 @@ def _note(numbers: Iterable[int], mask: int, found: dict[int, int]) -> None:
         found[number] = found.get(number, 0) | mask
 
 
+def _starts(texts: Sequence[Any]) -> list[int]:
+    """Return where the mark before each of the joined texts stands, and where the last text ends."""
+    return list(map(add, accumulate(map(len, texts), initial=0), count()))
+
+
 def _match(
     whole: Any,
-    start: Any,
+    starts: list[int],
     pattern: re.Pattern[Any],
     masks: tuple[int, ...],
     numbers: Sequence[int],
     found: dict[int, int],
 ) -> None:
     """Note the texts in which the alternatives of a pattern match."""
-    index, counted = -1, 0
     for match in pattern.finditer(whole):
-        at = match.start() + 1
-        index += whole.count(start, counted, at)
-        counted = at
-        number = numbers[index]
+        number = numbers[bisect_right(starts, match.start()) - 1]
         found[number] = found.get(number, 0) | masks[match.lastindex or 0]
 
 
 def _find(
     whole: Any,
-    start: Any,
+    starts: list[int],
     pieces: Iterable[tuple[Any, int]],
     numbers: Sequence[int],
     found: dict[int, int],
@@ -240,12 +250,8 @@ def _find(
     """Note for each piece the texts that have it, before `stop`."""
     for piece, mask in pieces:
         at = whole.find(piece, 0, stop)
-        index, counted = -1, 0
         while at >= 0:
-            index += whole.count(start, counted, at)
-            number = numbers[index]
+            index = bisect_right(starts, at)
+            number = numbers[index - 1]
             found[number] = found.get(number, 0) | mask
-            counted = at
-            at = whole.find(start, at, stop)  # the rest of this text need not be looked at
-            if at >= 0:
-                at = whole.find(piece, at, stop)
+            at = whole.find(piece, starts[index], stop)  # the rest of this text need not be looked at

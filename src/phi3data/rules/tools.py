@@ -6,13 +6,13 @@ Neither asks for a row that is right elsewhere: what is no list or object is pas
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 from phi3data.findings import Finding
 from phi3data.rules import references
 from phi3data.rules.base import GOOD, Rule
 from phi3data.rules.schema import kind
+from phi3data.text.lazy import Lazy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -84,7 +84,7 @@ RULES = (
     ),
 )
 
-_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_NAME = Lazy(r"[A-Za-z0-9_-]{1,64}")
 _KEYS = {"tool_calls", "tool_call_id", "function_call", "tools"}
 
 

@@ -21,6 +21,7 @@ line again and looks at every pair of keys.
 from __future__ import annotations
 
 import json
+from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
@@ -29,7 +30,7 @@ from phi3data.chat import Conversation, Message
 from phi3data.rules import tools
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from phi3data.targets import TargetProfile
 
@@ -77,11 +78,15 @@ class FastPath:
 
     def __init__(self, target: TargetProfile) -> None:
         self._decode = _decoder(_Message, target).decode
-        self._decode_calling = _decoder(_CallingMessage, target).decode
         self._decode_lines = msgspec.json.Decoder(_BareRow).decode_lines
         self._keys = ("tools", "functions", *target.keys)
         self._label = target.label_key
         self._reads_weight = target.reads_weight
+        self._target = target
+
+    @cached_property
+    def _decode_calling(self) -> Callable[[bytes], Any]:
+        return _decoder(_CallingMessage, self._target).decode
 
     def __call__(self, raw: bytes) -> Conversation | None:
         """Return the conversation of a line that is certainly clean, else None."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 import msgspec
@@ -12,7 +12,7 @@ from phi3data.errors import InputError
 from phi3data.sources.files import whole
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from phi3data.settings.allow import Found
@@ -37,8 +37,7 @@ class _Head(msgspec.Struct):
     version: int
 
 
-@dataclass(frozen=True)
-class Baseline:
+class Baseline(msgspec.Struct, frozen=True):
     """How often each finding was there, by code and fingerprint: independent of files, lines and their order."""
 
     counts: Mapping[Key, int]

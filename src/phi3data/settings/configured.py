@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from itertools import combinations
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from phi3data.errors import UsageError
 from phi3data.rules import RULES
+from phi3data.rules.placed import Placed
 from phi3data.settings.keys import Keys
 from phi3data.settings.patterns import files, matches, relative
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
 
-    from phi3data.rules.placed import Placed
 
 DEFAULT_BASELINE = "phi3data-baseline.json"
 NOTHING = Keys()
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(msgspec.Struct, frozen=True):
     """A configuration and where it stands: its patterns and paths count from the folder `root`.
 
     `file` is None where there is no configuration. `unknown` are the findings about it (Z902), and `allow_lines` the
@@ -41,7 +39,7 @@ class Settings:
         """Return these settings under a command line: its `select` replaces theirs, its `ignore` is added."""
         select = tuple(select) or self.keys.select
         ignore = (*self.keys.ignore, *ignore)
-        return replace(self, keys=msgspec.structs.replace(self.keys, select=select, ignore=ignore))
+        return msgspec.structs.replace(self, keys=msgspec.structs.replace(self.keys, select=select, ignore=ignore))
 
     def codes(self, path: str) -> frozenset[str]:
         """Return the codes of the rules wanted for a path; `ignore` goes before `select`, however precise that is."""
@@ -78,6 +76,13 @@ class Settings:
             if both:
                 raise UsageError(f"{self.file}: splits: {both[0].relative_to(self.root)} is in {one} and in {other}")
         return found
+
+    def against_files(self) -> list[Path]:
+        """Return the configured files of benchmarks. Raises `UsageError` where a pattern matches no file."""
+        for pattern in self.keys.against:
+            if not files([pattern], self.root):
+                raise UsageError(f"{self.file}: against: no file matches {pattern}")
+        return files(self.keys.against, self.root)
 
     @property
     def baseline(self) -> Path:

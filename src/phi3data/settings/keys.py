@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from phi3data.rules.options import Thresholds
+
 Words = Annotated[str, Meta(pattern=r"\S")]
 
 
@@ -46,4 +48,6 @@ class Keys(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     fail_on: Literal["error", "warning", "never"] | None = None
     max_per_rule: Annotated[int, Meta(ge=1)] | None = None
     splits: Splits = Splits()
+    against: tuple[Words, ...] = ()  # patterns of benchmarks, for the whole project
     allow: tuple[Allow, ...] = ()
+    rules: Thresholds = Thresholds()

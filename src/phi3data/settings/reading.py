@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,18 +11,20 @@ from phi3data import family, targets
 from phi3data.errors import InputError, UsageError, did_you_mean
 from phi3data.findings import Finding, pointer
 from phi3data.rules import RULES
+from phi3data.rules.options import DEFAULTS, Thresholds
 from phi3data.rules.placed import Placed
 from phi3data.settings.configured import Settings
 from phi3data.settings.keys import Allow, Keys, Splits
+from phi3data.text.lazy import Lazy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 NAME = "phi3data.toml"
 _PYPROJECT = "pyproject.toml"
-_INSIDE: dict[str, type[msgspec.Struct]] = {"splits": Splits, "allow": Allow}
-_ENTRY = re.compile(r"[ \t]*\[\[[ \t]*(?:tool[ \t]*\.[ \t]*phi3data[ \t]*\.[ \t]*)?allow[ \t]*\]\]")
-_FINGERPRINT = re.compile(r"[0-9a-f]{64}")
+_INSIDE: dict[str, type[msgspec.Struct]] = {"splits": Splits, "allow": Allow, "rules": Thresholds}
+_ENTRY = Lazy(r"[ \t]*\[\[[ \t]*(?:tool[ \t]*\.[ \t]*phi3data[ \t]*\.[ \t]*)?allow[ \t]*\]\]")
+_FINGERPRINT = Lazy(r"[0-9a-f]{64}")
 
 
 def find(start: Path) -> Settings:
@@ -72,6 +72,8 @@ def load(path: Path) -> Settings:
 
 
 def _parsed(path: Path) -> dict[str, Any]:
+    import tomllib
+
     try:
         return tomllib.loads(path.read_text("utf-8"))
     except OSError as error:
@@ -95,6 +97,10 @@ def _refuse_unknown(table: dict[str, Any], where: str) -> None:
         for inner in value if isinstance(value, list) else [value]:
             if isinstance(inner, dict):
                 _refuse_keys(kind, inner, f"{name}.", where)
+    rules = table.get("rules")
+    for code, options in rules.items() if isinstance(rules, dict) else ():
+        if isinstance(options, dict):
+            _refuse_keys(type(getattr(DEFAULTS, code)), options, f"rules.{code}.", where)
 
 
 def _refuse_keys(kind: type[msgspec.Struct], table: dict[str, Any], prefix: str, where: str) -> None:
@@ -129,7 +135,7 @@ def _refuse_values(keys: Keys, where: str) -> None:
         raise UsageError(f"{where}: {error}") from None
     splits = (keys.splits.train, keys.splits.validation, keys.splits.test)
     allowed = tuple(entry.path for entry in keys.allow if entry.path is not None)
-    for pattern in (*keys.exclude, *keys.per_file_ignores, *allowed, *sum(splits, ())):
+    for pattern in (*keys.exclude, *keys.against, *keys.per_file_ignores, *allowed, *sum(splits, ())):
         if pattern.startswith("!"):
             raise UsageError(f"{where}: '{pattern}': a pattern cannot be turned round with '!'")
     for number, entry in enumerate(keys.allow, 1):

@@ -152,7 +152,7 @@ def _is_date(year: int, month: int, day: int) -> bool:
 
 
 # Where check digits alone let one number in ten pass, a word must say what it is: pattern, check, beginnings of words.
-_CUED: dict[str, tuple[Lazy, Callable[[str], bool], tuple[str, ...]]] = {
+_CUED: dict[str, tuple[Lazy[str], Callable[[str], bool], tuple[str, ...]]] = {
     "an EGN": (Lazy(r"(?:\bEGN\b|\bЕГН\b)[^\d\n]{0,20}(\d{10})(?!\d)"), egn, ("EGN", "ЕГН")),
     "a German tax number": (
         Lazy(

@@ -13,10 +13,11 @@ from typing import Any
 import msgspec
 
 from phi3data.findings import Finding
+from phi3data.text.lazy import Lazy
 
 _decode = msgspec.json.Decoder().decode
 _BLANK = b" \t\r\n"
-_SPACED_COLON = re.compile(rb'"\s+:')
+_SPACED_COLON = Lazy(rb'"\s+:')
 BOM = b"\xef\xbb\xbf"
 
 

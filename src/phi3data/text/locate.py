@@ -13,17 +13,19 @@ import re
 from functools import cache
 from typing import NamedTuple
 
+from phi3data.text.lazy import Lazy
+
 # Possessive (`++`): nothing is kept for going back, so that a string of a million escapes takes no memory.
 _STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
 _SPACE = rb"[ \t\r\n]*+"
-_START = re.compile(rb"(?:\xef\xbb\xbf)?" + _SPACE)
-_TOKEN = re.compile(_STRING + rb"|[{}\[\]]", re.DOTALL)
-_WHOLE_STRING = re.compile(_STRING, re.DOTALL)
-_SCALAR = re.compile(rb'[^\s,:\[\]{}"]++')
-_KEY = re.compile(_SPACE + rb"(" + _STRING + rb")" + _SPACE + rb":" + _SPACE, re.DOTALL)
-_OPENS = re.compile(_SPACE + rb"([}\]]?)")
-_AFTER = re.compile(_SPACE + rb"([,}\]])" + _SPACE)
-_INDEX = re.compile(r"0|[1-9][0-9]{0,17}")
+_START = Lazy(rb"(?:\xef\xbb\xbf)?" + _SPACE)
+_TOKEN = Lazy(_STRING + rb"|[{}\[\]]", re.DOTALL)
+_WHOLE_STRING = Lazy(_STRING, re.DOTALL)
+_SCALAR = Lazy(rb'[^\s,:\[\]{}"]++')
+_KEY = Lazy(_SPACE + rb"(" + _STRING + rb")" + _SPACE + rb":" + _SPACE, re.DOTALL)
+_OPENS = Lazy(_SPACE + rb"([}\]]?)")
+_AFTER = Lazy(_SPACE + rb"([,}\]])" + _SPACE)
+_INDEX = Lazy(r"0|[1-9][0-9]{0,17}")
 
 # One character of a string as it is spelled in JSON. A pair of surrogates is one character.
 _HEX = "[0-9a-fA-F]"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import cache
 from typing import TYPE_CHECKING
 
 from phi3data.text.lazy import Lazy
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+@cache
 def _table(encoding: str) -> dict[str, int]:
     """Return the byte of each character from 0x80 on; bytes that the encoding leaves out are those of Latin-1."""
     table = {chr(byte): byte for byte in range(0x80, 0x100)}
@@ -28,24 +30,31 @@ def _table(encoding: str) -> dict[str, int]:
     return table
 
 
-_CP1252, _CP1251 = _table("cp1252"), _table("cp1251")
+def _class(encoding: str, low: int, high: int) -> str:
+    return (
+        "[" + "".join(re.escape(character) for character, byte in _table(encoding).items() if low <= byte <= high) + "]"
+    )
 
 
-def _class(table: dict[str, int], low: int, high: int) -> str:
-    return "[" + "".join(re.escape(character) for character, byte in table.items() if low <= byte <= high) + "]"
-
-
-def _sequences(table: dict[str, int]) -> str:
-    """Return the pattern of one UTF-8 sequence of two to four bytes, read in an encoding."""
-    tail = _class(table, 0x80, 0xBF)
-    two, three, four = (_class(table, *ends) for ends in ((0xC2, 0xDF), (0xE0, 0xEF), (0xF0, 0xF4)))
+def _sequences() -> str:
+    """Return the pattern of one UTF-8 sequence of two to four bytes, read as Windows-1252."""
+    tail = _class("cp1252", 0x80, 0xBF)
+    two, three, four = (_class("cp1252", *ends) for ends in ((0xC2, 0xDF), (0xE0, 0xEF), (0xF0, 0xF4)))
     return f"{two}{tail}|{three}{tail}{{2}}|{four}{tail}{{3}}"
 
 
-_WESTERN_ONE = Lazy(_sequences(_CP1252))
-_WESTERN = Lazy(f"(?:{_sequences(_CP1252)})+")
-# One Cyrillic letter after another read so is "РџСЂРё"; three in a row, since "Рі" alone begins "Рівне".
-_CYRILLIC = Lazy(f"(?:[РС]{_class(_CP1251, 0x80, 0xBF)}){{3,}}|в[Ђ„‚†]{_class(_CP1251, 0x80, 0xBF)}")
+def _cyrillic() -> str:
+    """Return the pattern of Cyrillic letters, one after another, read as Windows-1251: "РџСЂРё".
+
+    Three in a row, since "Рі" alone begins "Рівне".
+    """
+    tail = _class("cp1251", 0x80, 0xBF)
+    return f"(?:[РС]{tail}){{3,}}|в[Ђ„‚†]{tail}"
+
+
+_WESTERN_ONE = Lazy(_sequences)
+_WESTERN = Lazy(lambda: f"(?:{_sequences()})+")
+_CYRILLIC = Lazy(_cyrillic)
 # Characters that follow a capital letter in good text: closing quotes, dashes, marks of trade and of notes.
 _NATURAL = frozenset("‘’‚“”„‹›«»–—…\xa0™®©°²³¹ºª·•†‡")
 # Read as GBK, the commonest pieces of UTF-8 ("，", "。", "的", "’") begin with a character that hardly any text has.
@@ -66,14 +75,14 @@ def find(text: str) -> Iterator[Spot]:
         return
     yield from _western(text)
     for match in _CYRILLIC.finditer(text):
-        good = _back(match[0], _CP1251)
+        good = _back(match[0], "cp1251")
         if good is not None and (match[0][0] == "в" or all("\u0400" <= letter <= "\u04ff" for letter in good)):
             yield _spot(match, "UTF-8 read as Windows-1251", good)
     yield from _gbk(text)
 
 
 def _western(text: str) -> Iterator[Spot]:
-    found = [(match, good) for match in _WESTERN.finditer(text) if (good := _back(match[0], _CP1252)) is not None]
+    found = [(match, good) for match in _WESTERN.finditer(text) if (good := _back(match[0], "cp1252")) is not None]
     proof = [match for match, good in found if _is_proof(match[0], good)]
     # A second piece counts as proof too where the language has the letters, as "Å‚" and "Ä™" for Polish.
     if proof:
@@ -91,11 +100,12 @@ def _is_strange(part: str) -> bool:
     if len(part) == 2:
         return part[1] not in _NATURAL or (part[0] in "ÂÃ" and part[1] in "®©°²³¹ºª·")
     # Three or four letters became one: of punctuation and symbols, "â€™", one is enough.
-    good = _back(part, _CP1252) or "x"
+    good = _back(part, "cp1252") or "x"
     return unicodedata.category(good)[0] in "PSC" or "\x80" <= min(part[1:]) <= "\x9f"
 
 
-def _back(piece: str, table: dict[str, int]) -> str | None:
+def _back(piece: str, encoding: str) -> str | None:
+    table = _table(encoding)
     try:
         good = bytes([table[character] for character in piece]).decode("utf-8")
     except (KeyError, UnicodeDecodeError):

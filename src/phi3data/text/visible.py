@@ -21,7 +21,7 @@ UNSEEN = (
 _LETTER = "[\u0300-\U0010ffff]"
 IDLE_JOINER = f"(?<!{_LETTER})[\u200c\u200d\ufe0e\ufe0f]|[\u200c\u200d](?!{_LETTER})"
 
-_SELECTOR = re.compile("[\ufe0e\ufe0f]")  # printable, for Python, even where it does nothing
+_SELECTORS = ("\ufe0e", "\ufe0f")  # printable, for Python, even where they do nothing
 _SIGNS = str.maketrans({"\n": "⏎", "\t": "⇥"})
 _MARKS = {"Mn", "Me", "Cf"}  # drawn on the character before them, or not at all
 
@@ -37,7 +37,7 @@ def same() -> re.Pattern[str]:
 
 def plain(text: str) -> str:
     """Return `text` with every unseen character written as ⟨U+XXXX⟩. Blanks, tabs and line ends stay."""
-    if text.isprintable() and not _SELECTOR.search(text):
+    if text.isprintable() and not any(selector in text for selector in _SELECTORS):
         return text
     return same().sub(lambda hit: hit[0] if hit["keep"] else "".join(f"⟨U+{ord(c):04X}⟩" for c in hit[0]), text)
 

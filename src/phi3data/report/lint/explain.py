@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from phi3data.fixes import FILE_FIXES, FIXES
+from phi3data.rules.options import described
 from phi3data.text.visible import one_line
 
 if TYPE_CHECKING:
@@ -50,6 +51,8 @@ def facts(rule: Rule) -> Iterator[tuple[str, str]]:
     fix = FIXES.get(rule.code) or FILE_FIXES.get(rule.code)
     if fix is not None:
         yield "fix" if fix.safe else "unsafe fix", f"{fix.does[:1].lower()}{fix.does[1:]}"
+    for name, default, meaning in described(rule.code):
+        yield "option", f"{name}{'' if default is None else f' = {default:g}'}: {meaning}"
     if rule.model:
         yield "model", rule.model
 

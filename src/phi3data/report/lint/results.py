@@ -7,17 +7,15 @@ import os
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from phi3data.lint.located import Skipped, summary
+from phi3data.lint.located import Located, Skipped, summary
 
 if TYPE_CHECKING:
     from phi3data.findings import Severity
-    from phi3data.lint import Located
 
 # (path, line) of a finding → the bytes of that line without its end; None where there is no line to show.
 RawOf = Callable[[str, int], bytes | None]
@@ -25,8 +23,7 @@ RawOf = Callable[[str, int], bytes | None]
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "info")
 
 
-@dataclass(frozen=True)
-class Results:
+class Results(msgspec.Struct, frozen=True):
     """The findings of a run in the order of the files, and what was looked at."""
 
     findings: Sequence[Located]
@@ -48,8 +45,7 @@ class Results:
         return f"{found} in {plural(self.rows, 'row')} of {plural(len(self.paths), 'file')}"
 
 
-@dataclass(frozen=True)
-class Options:
+class Options(msgspec.Struct, frozen=True):
     """How to show findings.
 
     `max_per_rule` caps what is shown to people of each rule (text, github); None is the format's own default.

@@ -30,6 +30,7 @@ NAMES = [
     "UsageError",
     "WorkerError",
     "__version__",
+    "balance",
     "check",
     "clean",
     "convert",

@@ -15,6 +15,7 @@ __version__ = VERSION
 if TYPE_CHECKING:
     from phi3data.api import (
         Prepared,
+        balance,
         clean,
         convert,
         count_tokens,
@@ -63,6 +64,7 @@ _WHERE = {
     "Rows": "rows",
     "UsageError": "errors",
     "WorkerError": "errors",
+    "balance": "api",
     "check": "lint",
     "clean": "api",
     "convert": "api",
@@ -98,6 +100,7 @@ __all__ = [
     "UsageError",
     "WorkerError",
     "__version__",
+    "balance",
     "check",
     "clean",
     "convert",

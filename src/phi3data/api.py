@@ -29,6 +29,7 @@ from phi3data.rows import Rows
 from phi3data.sources.files import whole
 from phi3data.sources.inputs import find
 from phi3data.sources.source import SHARD
+from phi3data.steps.balance import NO_QUOTA, BalanceConfig
 from phi3data.steps.decontaminate import DecontaminateConfig
 from phi3data.tokens import count
 
@@ -120,13 +121,21 @@ def prepare(
     online: bool = False,
     shard_bytes: int = SHARD,
     progress: Progress | None = None,
+    validation: Any = None,
+    test: Any = None,
+    against: Any = None,
+    keep_work: bool = False,
 ) -> Prepared:
-    """Turn raw data into training data: read, clean, fill, check, count, deduplicate, split, report.
+    """Turn raw data into training data: read, clean, fill, check, count, deduplicate, split, balance, report.
 
     `source` is a path, a directory, a glob, a list of them, a pandas DataFrame, an Arrow table, a `datasets.Dataset`
     or an iterable of dicts. `recipe` is a `Recipe`, a table of settings, or the path of a TOML file. `output` is a
     folder; without one the files live in a temporary folder until the result goes. `workers` are processes: more than
     one needs a script that guards its entry with ``if __name__ == "__main__"``, as `multiprocessing` does.
+    `validation` and `test` are sources too: their rows make that split as they are, and what says or asks the same in
+    `source` is dropped. `against` is one that is written nowhere: what says the same in `source` is dropped.
+    `keep_work` keeps what was examined in the output folder, so that a run there that only deduplicates, splits or
+    balances otherwise takes a fraction of the time.
     The outputs are the same bytes for any number of workers and any `shard_bytes`.
 
     Raises `UsageError` (recipe, columns, model), `InputError` (a source that cannot be used at all), `OutputError`
@@ -144,6 +153,12 @@ def prepare(
         online=online,
         shard_bytes=shard_bytes,
         progress=progress,
+        given={
+            name: find(held, online=online, without=folder)
+            for name, held in (("validation", validation), ("test", test), ("against", against))
+            if held is not None
+        },
+        keep_work=keep_work,
     )
     try:
         with disk_errors(folder):
@@ -170,6 +185,7 @@ def _counts(profile: Profile) -> dict[str, Any]:
         "kept": profile.rows_kept,
         "changed": profile.rows_changed,
         "dropped": profile.rows_dropped,
+        "added": profile.rows_added,
         "outputs": profile.outputs,
         "tokens": profile.tokens.total,
         "supervised_tokens": profile.tokens.supervised,
@@ -197,6 +213,8 @@ def only(steps: tuple[str, ...], recipe: RecipeLike = None) -> Recipe:
     }
     if "decontaminate" not in steps:
         chosen["decontaminate"] = DecontaminateConfig()
+    if "balance" not in steps:
+        chosen["balance"] = BalanceConfig()
     return msgspec.structs.replace(resolved, **chosen)
 
 
@@ -216,7 +234,10 @@ def missing(source: Any, recipe: RecipeLike = None, **options: Any) -> Prepared:
 
 
 def dedup(source: Any, recipe: RecipeLike = None, **options: Any) -> Prepared:
-    """Run the step `dedup` alone: equal and similar rows, and beginnings of others. `options` as for `prepare`."""
+    """Run the step `dedup` alone: equal and similar rows, and beginnings of others. `options` are those of `prepare`.
+
+    With ``against=other`` rows go for rows of that source too, whose places the ledger names.
+    """
     return prepare(source, only(("dedup",), recipe), **options)
 
 
@@ -252,6 +273,17 @@ def decontaminate(source: Any, references: Sequence[str], recipe: RecipeLike = N
     config = msgspec.structs.replace(resolved.decontaminate, references=tuple(references))
     resolved = msgspec.structs.replace(resolved, decontaminate=config)
     return prepare(source, only(("decontaminate",), resolved), **options)
+
+
+def balance(source: Any, recipe: RecipeLike = None, **options: Any) -> Prepared:
+    """Run the step `balance` alone: so many rows of each group, all in train.jsonl. `options` are those of `prepare`.
+
+    Raises `UsageError` where the recipe says nothing of how many.
+    """
+    resolved = only(("balance",), recipe)
+    if not resolved.balance.active:
+        raise UsageError(NO_QUOTA)
+    return prepare(source, resolved, **options)
 
 
 def split(source: Any, recipe: RecipeLike = None, **options: Any) -> Prepared:

@@ -147,7 +147,8 @@ def _write(section: msgspec.Struct, name: str, lines: list[str], notes: dict[str
 
 
 def _description(hint: Any) -> str | None:
-    return next((item.description for item in typing.get_args(hint)[1:] if isinstance(item, Meta)), None)
+    known = (item.description for item in typing.get_args(hint)[1:] if isinstance(item, Meta))
+    return next((text for text in known if text), None)
 
 
 def _toml(value: Any) -> str:

@@ -159,3 +159,17 @@ def test_the_whole_project(baseline: Callable[..., Ran], jsonl: Any) -> None:
     assert baseline("write", "--project").code == 0
     assert "D805" in held()
     assert "R401" not in held()
+
+
+def test_what_concerns_a_whole_file_is_known_by_its_path(baseline: Callable[..., Ran], jsonl: Any) -> None:
+    first, second = jsonl([chat("q", "a")], "first.jsonl"), jsonl([chat("p", "b")], "second.jsonl")
+    first.write_bytes(b"\xef\xbb\xbf" + first.read_bytes())
+    baseline("write", "first.jsonl", "second.jsonl")
+    asked = ["check", ".", "--baseline", "phi3data-baseline.json"]
+    assert run(group, asked) == 0
+    first.write_bytes(first.read_bytes()[3:])
+    second.write_bytes(b"\xef\xbb\xbf" + second.read_bytes())
+    assert run(group, asked) == 1, "another file has it now"
+    second.write_bytes(second.read_bytes()[3:])
+    first.write_bytes(b"\xef\xbb\xbf" + first.read_bytes())
+    assert run(group, ["check", str(first), *asked[2:]]) == 0, "however the path is spelled"

@@ -128,3 +128,22 @@ def test_rows_that_others_make_superfluous_go_with_the_whole_project_in_view(tmp
     assert held.read_text() == ROW.replace("Hi", "Bye") % ("user", "Goodbye!")
     assert json.loads((tmp_path / "ledger.json").read_text())["code"] == "D805"
     assert "nothing to fix" in run(tmp_path, "--project", "--unsafe-fixes").stdout
+
+
+def test_rows_in_blocks_are_shuffled_where_one_file_is_all(tmp_path: Path) -> None:
+    train = tmp_path / "train.jsonl"
+    sources = [("wiki", "forum")[number >= 30] for number in range(60)]
+    rows = [
+        ROW.replace("Hi", f"{number}?").replace("}]}", f'}}],"source":"{source}"}}') % ("user", f"It is {number}.")
+        for number, source in enumerate(sources)
+    ]
+    train.write_text("".join(rows))
+    assert "D807" not in run(tmp_path, "--select", "D807").stdout
+    shuffled = run(tmp_path, "--project", "--select", "D807")
+    assert "1  D807  Puts the rows in random order" in shuffled.stdout
+    assert sorted(train.read_text().splitlines(keepends=True)) == sorted(rows)
+    assert train.read_text() != "".join(rows)
+    assert "nothing to fix" in run(tmp_path, "--project", "--select", "D807").stdout
+    (tmp_path / "train-2.jsonl").write_text("".join(rows[:30]))
+    train.write_text("".join(rows[30:]))
+    assert "nothing to fix" in run(tmp_path, "--project", "--select", "D807").stdout

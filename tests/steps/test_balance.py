@@ -180,15 +180,15 @@ def test_rows_are_spread_over_clusters() -> None:
 def test_clusters_are_of_rows_that_share_a_key_and_are_not_chained() -> None:
     keys = np.array([[1, 10, 20], [1, 11, 21], [2, 11, 22], [1, 12, 23], [5, 13, 24], [6, 20, 25]], np.uint32)
     digests = mixed(np.arange(6, dtype=np.uint64))
-    found = clusters(keys, digests)
+    found = clusters(keys.T, digests)
     assert found[0] == found[1] == found[3]
     assert found[2] not in found[[0, 1, 3, 4, 5]]
     assert found[4:].tolist() == digests[4:].tolist()
     order = np.array([4, 2, 0, 5, 1, 3])
-    assert clusters(keys[order], digests[order]).tolist() == found[order].tolist()
-    crossed = clusters(np.array([[7, 1], [7, 2], [3, 7], [4, 7]], np.uint32), digests[:4])
+    assert clusters(keys[order].T, digests[order]).tolist() == found[order].tolist()
+    crossed = clusters(np.array([[7, 1], [7, 2], [3, 7], [4, 7]], np.uint32).T, digests[:4])
     assert crossed[0] == crossed[1] != crossed[2] == crossed[3]  # one number in two columns is two keys
-    assert clusters(keys[:, :0], digests).tolist() == digests.tolist()
+    assert clusters(keys[:, :0].T, digests).tolist() == digests.tolist()
 
 
 def test_filled_templates_are_one_cluster_by_their_signatures() -> None:
@@ -200,8 +200,10 @@ def test_filled_templates_are_one_cluster_by_their_signatures() -> None:
     rows = [*(told.format(thing) for thing in things), *others]
     signed = texts.signatures([row.casefold() for row in rows])
     digests = mixed(np.arange(len(rows), dtype=np.uint64))
-    assert len(set(clusters(bands.keys(signed), digests)[: len(things)].tolist())) <= 3  # 25 keys of 5 values find less
-    found = clusters(signed.values, digests).tolist()
+    assert (
+        len(set(clusters(bands.keys(signed).T, digests)[: len(things)].tolist())) <= 3
+    )  # 25 keys of 5 values find less
+    found = clusters(signed.values.T, digests).tolist()
     assert len(set(found[: len(things)])) == 1
     assert len(set(found)) == 5
     groups = np.zeros(len(rows), np.int64)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from phi3data.chat import Conversation, Message
 from phi3data.steps.dedup import DedupConfig, Scope, identify, sides
+from phi3data.text.normalise import normalise
 
 
 def talk(*turns: str, **extra: Any) -> Conversation:
@@ -97,6 +98,11 @@ def test_the_two_texts_of_a_scope(scope: Scope, expected: tuple[str, str]) -> No
     assert equal == (scope in {"answer", "last-turn"})
 
 
+@given(st.text(st.characters(max_codepoint=0x7F)) | st.text(alphabet=" \n\tA\x1f\x85\u3000é"))
+def test_texts_are_normalised_as_everywhere(text: str) -> None:
+    assert sides([Message("user", text)], "conversation") == (normalise(text), "")
+
+
 def test_calls_are_answers_and_their_identifiers_do_not_count() -> None:
     def calling(identifier: str, city: str) -> list[Message]:
         call = {"id": identifier, "type": "function", "function": {"name": "weather", "arguments": city}}
@@ -110,6 +116,40 @@ def test_calls_are_answers_and_their_identifiers_do_not_count() -> None:
     assert sides(calling("1", "Rome"), "conversation") != sides(calling("1", "Oslo"), "conversation")
     asked, answered = sides(calling("1", "Rome"), "conversation")
     assert (asked, "weather" in answered) == ("q rain", True)
+
+
+DIGESTS = [
+    (
+        (5714289264837280444, 11408642377723844005),
+        (11570048812874122438, 18121052644703937965),
+        6732816659823920270,
+        5187727176116999724,
+        [1398072974376667747],
+    ),
+    (
+        (14269966609832981842, 13566323024656445566),
+        (15970055288564543784, 6191611427803287859),
+        2196371286966847948,
+        14075796378997600756,
+        [7236822688669776018],
+    ),
+]
+
+
+def test_digests_stay_what_they_are() -> None:
+    """They decide which split a row is in: another digest would move the rows of every data set."""
+    one = identify(talk("sys:Be kind.", "Hi  there", "Hello!", "Who are you?", "Nobody.", label="x"), with_label=True)
+    calling = Message("assistant", None, tool_calls=[{"id": "1", "function": {"name": "f", "arguments": "{}"}}])
+    other = identify(
+        Conversation(
+            [Message("user", "É 一"), calling, Message("tool", "2", tool_call_id="1")], tools=[{"b": 1, "a": 2}]
+        )
+    )
+    assert (one.exact, one.normalised, one.prompt, one.asked, one.openings) == DIGESTS[0]
+    assert (other.exact, other.normalised, other.prompt, other.asked, other.openings) == DIGESTS[1]
+    assert identify(talk("Hi", "Hello!")).prompt == identify(talk("sys:x", "hi ", "Go on")).prompt
+    named = Conversation([Message("user", "Hi", name="Ann"), Message("assistant", "Hello!")])
+    assert identify(named).prompt == identify(talk("Hi", "Hello!")).prompt
 
 
 def test_keep_names_a_policy_or_a_column() -> None:

@@ -14,7 +14,14 @@ from phi3data.steps.check import CheckConfig, check
 from phi3data.steps.clean import CleanConfig, clean
 from phi3data.steps.dedup import identify
 from phi3data.steps.missing import MissingConfig, missing
+from phi3data.text.repair import is_empty
 
+CLEANING = [
+    CleanConfig(),
+    CleanConfig(trailing_space="lines"),
+    CleanConfig(trailing_space="keep"),
+    CleanConfig(html=False, control=False),
+]
 LETTERS = {"s": "system", "u": "user", "a": "assistant", "t": "tool"}
 
 
@@ -163,3 +170,22 @@ def test_prompts_are_the_opening_and_greetings_do_not_make_one() -> None:
     assert prompt("uaua", "Hi", "Hello, how can I help you today?", "pay", "x") != prompt(
         "uaua", "Hi", "Hello, how can I help you today?", "cancel", "x"
     )
+
+
+@given(st.lists(st.text(alphabet="ab \n\t\r\x07\x7f<>&;p/é\u200b"), min_size=1, max_size=3), st.sampled_from(CLEANING))
+def test_what_is_clean_at_a_glance_is_clean(texts: list[str], config: CleanConfig) -> None:
+    """A message that is not ASCII beside it takes that glance away, and changes nothing of the other messages."""
+    one, other = talk("uau"[: len(texts)], *texts), talk("uau"[: len(texts)] + "s", *texts, "é")
+    assert clean(one, config) == clean(other, config)
+    assert one.messages == other.messages[:-1]
+
+
+@given(
+    st.text(alphabet="N/Aa- \u200b\u3164\n一", max_size=4)
+    | st.sampled_from(["undefined", " undefined\n", "undefined."])
+)
+def test_what_says_something_at_a_glance_is_not_missing(text: str) -> None:
+    config = MissingConfig(null_like=("N/A", "-", "undefined"))
+    found = missing(talk("u", text), config).dropped
+    expected = "C501" if is_empty(text) else "C502" if text.strip() in config.null_like else None
+    assert (found.code if found else None) == expected

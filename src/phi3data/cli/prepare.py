@@ -24,7 +24,21 @@ from phi3data.cli import options
     click.option(
         "--against", multiple=True, metavar="FILE", help="Benchmark whose questions must not be trained on; repeatable."
     ),
+    click.option(
+        "--validation",
+        "validation_files",
+        multiple=True,
+        metavar="FILE",
+        help="Your own validation set: its rows stay, and RAW is cleaned of what they say or ask; repeatable.",
+    ),
+    click.option("--test", "test_files", multiple=True, metavar="FILE", help="Your own test set, likewise."),
     click.option("--seed", type=int, help="Seed of the split."),
+    click.option(
+        "--keep-work",
+        is_flag=True,
+        help="Keep what was examined in the output folder: the same command with other settings of dedup, split or "
+        "balance then starts from there.",
+    ),
     click.option("--engine", type=click.Choice(["local"]), default="local", show_default=True, help="Where it runs."),
     *options.RUNNING,
 )
@@ -37,6 +51,9 @@ def prepare_command(
     *,
     overwrite: bool,
     online: bool,
+    keep_work: bool,
+    validation_files: tuple[str, ...],
+    test_files: tuple[str, ...],
     **chosen: Any,
 ) -> int:
     """Turn RAW files into training data, with a report.
@@ -58,6 +75,9 @@ def prepare_command(
             overwrite=overwrite,
             online=online,
             progress=bar,
+            validation=list(validation_files) or None,
+            test=list(test_files) or None,
+            keep_work=keep_work,
         )
     click.echo(summary(prepared.profile, str(output)))
     return 0 if prepared.profile.rows_kept else 2

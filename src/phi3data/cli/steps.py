@@ -1,7 +1,8 @@
-"""``phi3data convert | clean | missing | dedup | split``: the steps one by one, on the same engine."""
+"""``phi3data convert``, ``clean``, ``missing``, ``dedup`` and so on: the steps one by one, on the same engine."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -34,7 +35,12 @@ def _run_step(
     ledger: Path | None,
     chosen: dict[str, Any],
 ) -> None:
-    resolved = options.recipe_from(chosen["recipe"], chosen["settings"], chosen)
+    settings = (*_balancing(chosen), *chosen["settings"])
+    resolved = options.recipe_from(chosen["recipe"], settings, chosen)
+    if "balance" in steps and not resolved.balance.active:
+        raise UsageError(
+            "balance: give --cap, --floor, --rows, --share or --temperature: how many rows a group is to have"
+        )
     from phi3data import api
     from phi3data.cli.progress import Bar
     from phi3data.engine.work import disk_errors
@@ -42,7 +48,8 @@ def _run_step(
     from phi3data.sources.files import move
 
     wanted = {"train.jsonl": output, "dropped.jsonl": dropped, "ledger.parquet": ledger}
-    _check_names([path for path in wanted.values() if path is not None], inputs, overwrite=chosen["overwrite"])
+    against = chosen.get("against_files", ())
+    _check_names([path for path in wanted.values() if path is not None], inputs, against, overwrite=chosen["overwrite"])
     with disk_errors(output):
         output.parent.mkdir(parents=True, exist_ok=True)
         # Beside the output, so that the finished file only has to take its name.
@@ -55,6 +62,7 @@ def _run_step(
                 online=chosen["online"],
                 overwrite=True,
                 progress=bar,
+                against=list(against) or None,
             )
             for name, path in wanted.items():
                 if path is not None:
@@ -62,7 +70,21 @@ def _run_step(
     click.echo(brief(prepared.profile, str(output)), err=True)
 
 
-def _check_names(outputs: list[Path], inputs: tuple[str, ...], *, overwrite: bool) -> None:
+def _balancing(chosen: dict[str, Any]) -> list[str]:
+    """Return the settings that the options of `balance` stand for."""
+    wanted = {name: chosen.get(name) for name in ("by", "cap", "floor", "rows", "temperature")}
+    settings = [f"balance.{name}={value}" for name, value in wanted.items() if value is not None]
+    shares: list[str] = []
+    for text in chosen.get("share", ()):
+        group, _, share = text.rpartition("=")
+        try:
+            shares.append(f"{json.dumps(group)} = {float(share)}")
+        except ValueError:
+            raise UsageError(f"--share {text}: expected GROUP=SHARE, for example --share billing=0.4") from None
+    return [*settings, f"balance.shares={{{', '.join(shares)}}}"] if shares else settings
+
+
+def _check_names(outputs: list[Path], inputs: tuple[str, ...], held: tuple[str, ...], *, overwrite: bool) -> None:
     """Refuse names that would lose something before any work is done; chat rows may become what they were made from."""
     if len({path.absolute() for path in outputs}) < len(outputs):
         raise UsageError("-o, --dropped and --ledger: two of them name the same file")
@@ -74,7 +96,8 @@ def _check_names(outputs: list[Path], inputs: tuple[str, ...], *, overwrite: boo
         if path.exists() and not overwrite:
             raise OutputError(f"{path}: exists: choose another name, or replace it with --overwrite")
         in_place = path.suffix in {".jsonl", ".ndjson"} and path == outputs[0]
-        if not in_place and path.absolute() in {Path(name).absolute() for name in inputs}:
+        spared = held if in_place else (*inputs, *held)
+        if path.absolute() in {Path(name).absolute() for name in spared}:
             raise UsageError(f"{path}: would replace the input: choose another name")
     written, compression = container_of(outputs[0])
     if compression or written not in {"jsonl", None}:
@@ -106,7 +129,14 @@ dedup_command = _step(
         type=click.Choice(["exact", "normalised", "near"]),
         help="Equal to the letter, but for case and white space, or by similarity.  [default: near]",
     ),
-    click.option("--threshold", type=float, metavar="0.7..1", help="How similar near-duplicates are.  [default: 0.8]"),
+    click.option(
+        "--near",
+        "--threshold",
+        "threshold",
+        type=float,
+        metavar="0.7..1",
+        help="How similar near-duplicates are.  [default: 0.8]",
+    ),
     click.option(
         "--scope",
         type=click.Choice(["conversation", "prompt", "answer", "last-turn"]),
@@ -118,6 +148,29 @@ dedup_command = _step(
         type=click.Choice(["keep", "best", "drop"]),
         help="What becomes of different answers to one prompt.  [default: keep]",
     ),
+    click.option(
+        "--against",
+        "against_files",
+        multiple=True,
+        metavar="FILE",
+        help="Rows that are not to be said again: what is in FILE goes, and FILE is not written; repeatable.",
+    ),
+)
+
+balance_command = _step(
+    "balance",
+    ("balance",),
+    "Choose how many rows each group has: rows are dropped, and with --floor, --share or --temperature repeated.",
+    click.option(
+        "--by",
+        metavar="WHAT",
+        help="What makes a group: label (default), source, language, system, length, column:NAME.",
+    ),
+    click.option("--cap", type=int, metavar="N", help="Rows that a group has at most."),
+    click.option("--floor", type=int, metavar="N", help="Rows that a group has at least."),
+    click.option("--rows", type=int, metavar="N", help="Rows in all."),
+    click.option("--share", multiple=True, metavar="GROUP=SHARE", help="Share of all rows, 0 to 1; repeatable."),
+    click.option("--temperature", type=float, metavar="T", help="1 leaves the groups, 100 makes them equal."),
 )
 
 decontaminate_command = _step(

@@ -16,9 +16,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from phi3data.engine import duplicates
+from phi3data.engine.balance import Balanced, balance
 from phi3data.engine.facts import ROW_BITS
+from phi3data.engine.given import AGAINST, LEAK
 from phi3data.errors import RefusedError, UsageError
 from phi3data.sources.files import whole
+from phi3data.steps.balance import OVER_QUOTA
 from phi3data.steps.dedup import CODES
 from phi3data.steps.split import SPLITS, assign, by_time, components, joint
 from phi3data.steps.split import deviation as deviation_of
@@ -27,19 +30,25 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from phi3data.engine.examine import Summary
+    from phi3data.engine.local import Progress
     from phi3data.engine.recipe import Recipe
     from phi3data.sources.source import Shard, Source
     from phi3data.workers import Submit
 
-# One line a row that examining did not drop. `kept` is the row_id that a duplicate goes for, `code` the reason.
+# One line a row that examining did not drop: the step that drops it, if one does, and why; else where it goes.
 DECISIONS = pa.schema(
     [
         ("seq", pa.int64()),
-        ("kept", pa.string()),
-        ("kind", pa.string()),
+        ("step", pa.string()),
         ("code", pa.string()),
+        ("kept", pa.string()),  # row_id of the row that it goes for
+        ("place", pa.string()),  # "file:line" of that row, where it is a given one
+        ("kind", pa.string()),  # what it is to that row
         ("score", pa.float64()),
         ("split", pa.int8()),
+        ("times", pa.int32()),  # how often it is written
+        ("before", pa.int64()),  # rows of its group, where that was balanced and the row does not stand just once
+        ("after", pa.int64()),
     ]
 )
 _BATCH = 50_000
@@ -57,13 +66,15 @@ class Base(msgspec.Struct, frozen=True):
 class Decided(msgspec.Struct):
     """The bases of the shards, how many rows each shard gives to each split, and what was seen of duplicates.
 
-    `deviation` is how far the splits are from equal shares of what they are stratified by, 0 to 1.
+    `deviation` is how far the splits are from equal shares of what they are stratified by, 0 to 1; `balanced` what
+    became of the groups of the training rows, where they were balanced.
     """
 
     bases: list[Base]
     rows: list[list[int]]
     found: duplicates.Found
     deviation: dict[str, float]
+    balanced: Balanced | None = None
 
 
 def bases(shards: list[Shard], summaries: list[Summary]) -> list[Base]:
@@ -84,8 +95,11 @@ def parquet(*paths: Path) -> str:
     return "read_parquet([" + ", ".join(f"'{name}'" for name in names) + "])"
 
 
-def connect(folder: Path, starts: list[Base], spill: Path) -> duckdb.DuckDBPyConnection:
-    """Open the facts of all shards as the view `facts`: `line`, `record` are absolute, `row_id` is made."""
+def connect(folder: Path, starts: list[Base], spill: Path, given: list[int]) -> duckdb.DuckDBPyConnection:
+    """Open the facts of all shards as the view `facts`: `line`, `record` are absolute, `row_id` is made.
+
+    `given` has for each source its place in `GIVEN`, which is a column too.
+    """
     connection = duckdb.connect(
         config={
             "memory_limit": _MEMORY,
@@ -110,7 +124,8 @@ def connect(folder: Path, starts: list[Base], spill: Path) -> duckdb.DuckDBPyCon
         CREATE VIEW facts AS
         SELECT * REPLACE (line + base_line + 1 AS line, record + base_record + 1 AS record),
                (source + 1) || ':' || (record + base_record + 1)
-               || CASE WHEN sub > 0 THEN '.' || sub ELSE '' END AS row_id
+               || CASE WHEN sub > 0 THEN '.' || sub ELSE '' END AS row_id,
+               {given}[source + 1]::TINYINT AS given
         FROM {files} JOIN bases ON shard = seq >> {ROW_BITS}
         """  # noqa: S608 (the only thing put in is a path of ours, quoted)
     )
@@ -120,41 +135,67 @@ def connect(folder: Path, starts: list[Base], spill: Path) -> duckdb.DuckDBPyCon
 def decide(
     recipe: Recipe,
     sources: list[Source],
+    given: list[int],
     starts: list[Base],
     examined: Path,
     compared: Path,
     folder: Path,
     spill: Path,
     submit: Submit,
+    progress: Progress,
 ) -> Decided:
     """Decide on every row, write decisions.parquet to `folder`, ordered by row, and pairs of near-duplicates beside it.
 
     Candidates are compared by the tasks that `submit` takes, in the folder `compared`.
-    Raises `RefusedError` for the first row that the recipe says to refuse.
+    Raises `RefusedError` for the first row that the recipe says to refuse, `UsageError` for a column without values.
     """
-    with connect(examined, starts, spill) as connection:
+    banded = [examined / f"{shard:06d}.bands.parquet" for shard in range(len(starts))]
+    with connect(examined, starts, spill, given) as connection:
         _refuse(connection, sources)
-        banded = parquet(*(examined / f"{shard:06d}.bands.parquet" for shard in range(len(starts))))
-        connection.execute(f"CREATE VIEW bands AS SELECT * FROM {banded}")  # noqa: S608 (a path of ours, quoted)
-        found = duplicates.find(connection, recipe, examined, compared, submit)
+        # Given rows come first where not all that share a key are compared.
+        place = "CASE WHEN seq IN (SELECT seq FROM facts WHERE given > 0) THEN '-inf'::DOUBLE ELSE place END"
+        replaced = f" REPLACE ({place} AS place)" if any(given) else ""
+        connection.execute(f"CREATE VIEW bands AS SELECT *{replaced} FROM {parquet(*banded)}")  # noqa: S608 (names of ours)
+        found = duplicates.find(connection, recipe, examined, compared, submit, progress, given=any(given))
         if recipe.dedup.enabled and recipe.dedup.match == "near":
             duplicates.save(connection, folder / "duplicates.parquet")
         deviation = _split(connection, recipe)
-        codes = " ".join(f"WHEN '{kind}' THEN '{code}'" for kind, code in CODES.items())
+        balanced = balance(connection, recipe.balance, banded, sources)
         with whole(folder / "decisions.parquet") as file, pq.ParquetWriter(file, DECISIONS, compression="zstd") as out:
-            result = connection.sql(
-                f"""
-                SELECT facts.seq, kept.row_id AS kept, kind, CASE kind {codes} END AS code, score,
-                       CASE WHEN kept.row_id IS NULL THEN split END AS split
-                FROM facts LEFT JOIN removed USING (seq) LEFT JOIN facts AS kept ON kept.seq = removed.keeper
-                LEFT JOIN splits
-                ON splits.prompt = facts.prompt AND splits.group_key IS NOT DISTINCT FROM facts.group_key
-                WHERE NOT facts.dropped ORDER BY facts.seq
-                """  # noqa: S608 (names of ours)
-            )
-            for batch in result.to_arrow_reader(_BATCH):
+            for batch in _decisions(connection, sources).to_arrow_reader(_BATCH):
                 out.write_batch(batch.cast(DECISIONS))
-        return Decided(starts, _rows_per_shard(folder / "decisions.parquet", len(starts)), found, deviation)
+        rows = _rows_per_shard(folder / "decisions.parquet", len(starts))
+        return Decided(starts, rows, found, deviation, balanced)
+
+
+def _decisions(connection: duckdb.DuckDBPyConnection, sources: list[Source]) -> duckdb.DuckDBPyRelation:
+    """Return the columns of `DECISIONS`, ordered by row, from what the steps left in their tables."""
+    codes = " ".join(f"WHEN '{kind}' THEN '{code}'" for kind, code in CODES.items())
+    names = {"source": range(len(sources)), "name": [one.name for one in sources]}
+    connection.register("names", pa.table({**names, "tabular": [one.tabular for one in sources]}))
+    return connection.sql(
+        f"""
+        WITH joined AS (
+            SELECT facts.seq, facts.given, kept.row_id AS kept, kind, score, split, times, before, after,
+                   CASE WHEN kept.given > 0
+                        THEN name || ':' || CASE WHEN tabular THEN kept.record ELSE kept.line END END AS place,
+                   CASE WHEN kept.given IN (1, 2) THEN 'split' WHEN kept.seq IS NOT NULL THEN 'dedup'
+                        WHEN times = 0 THEN 'balance' END AS decided
+            FROM facts LEFT JOIN removed USING (seq) LEFT JOIN facts AS kept ON kept.seq = removed.keeper
+            LEFT JOIN names ON names.source = kept.source
+            LEFT JOIN splits ON splits.prompt = facts.prompt AND splits.group_key IS NOT DISTINCT FROM facts.group_key
+            LEFT JOIN balanced ON balanced.seq = facts.seq
+            WHERE NOT facts.dropped AND facts.given <> {AGAINST}
+        )
+        SELECT seq, decided AS step,
+               CASE decided WHEN 'split' THEN '{LEAK}' WHEN 'balance' THEN '{OVER_QUOTA}'
+                            WHEN 'dedup' THEN CASE kind {codes} END END AS code,
+               kept, place, kind, score,
+               CASE WHEN decided IS NULL THEN CASE WHEN given > 0 THEN given ELSE split END END AS split,
+               CASE WHEN decided IS NULL THEN coalesce(times, 1) ELSE 0 END AS times, before, after
+        FROM joined ORDER BY seq
+        """  # noqa: S608 (names of ours)
+    )
 
 
 def _refuse(connection: duckdb.DuckDBPyConnection, sources: list[Source]) -> None:
@@ -176,7 +217,7 @@ def _split(connection: duckdb.DuckDBPyConnection, recipe: Recipe) -> dict[str, f
         """
         SELECT prompt, group_key, coalesce(min(label), '') AS label, min(source) AS source, sum(tokens) AS tokens,
                max(time) AS time, count(*) AS rows
-        FROM facts ANTI JOIN removed USING (seq) WHERE NOT dropped
+        FROM facts ANTI JOIN removed USING (seq) WHERE NOT dropped AND given = 0
         GROUP BY prompt, group_key ORDER BY prompt, group_key
         """
     ).to_arrow_table()
@@ -234,7 +275,7 @@ def _similar(connection: duckdb.DuckDBPyConnection) -> np.ndarray:
         kept AS (SELECT one, other FROM near ANTI JOIN removed ON other = seq)
         SELECT DISTINCT least(a.prompt, b.prompt) AS one, greatest(a.prompt, b.prompt) AS other
         FROM kept JOIN facts AS a ON a.seq = kept.one JOIN facts AS b ON b.seq = kept.other
-        WHERE a.prompt <> b.prompt ORDER BY ALL
+        WHERE a.prompt <> b.prompt AND a.given = 0 AND b.given = 0 ORDER BY ALL
         """
     ).to_arrow_table()
     return np.column_stack([_unsigned(found[name]) for name in ("one", "other")])
@@ -256,8 +297,8 @@ def _unsigned(column: pa.ChunkedArray) -> Any:
 def _rows_per_shard(path: Path, shards: int) -> list[list[int]]:
     counts = np.zeros((shards, len(SPLITS)), np.int64)
     with pq.ParquetFile(path) as file:
-        for batch in file.iter_batches(_BATCH, columns=["seq", "split"]):
+        for batch in file.iter_batches(_BATCH, columns=["seq", "split", "times"]):
             kept = batch.filter(batch["split"].is_valid())
             shard = np.asarray(kept["seq"]) >> ROW_BITS
-            np.add.at(counts, (shard, np.asarray(kept["split"])), 1)
+            np.add.at(counts, (shard, np.asarray(kept["split"])), np.asarray(kept["times"]))
     return [[int(count) for count in row] for row in counts]

@@ -14,7 +14,8 @@ import pyarrow.parquet as pq
 
 from phi3data import targets
 from phi3data.engine import verify
-from phi3data.similarity.bands import BANDS
+from phi3data.engine.given import AGAINST, drop_leaks, find_leaks
+from phi3data.engine.nominate import nominate
 from phi3data.similarity.groups import keepers
 from phi3data.sources.files import whole
 from phi3data.steps.dedup import MARGIN
@@ -26,14 +27,11 @@ if TYPE_CHECKING:
     import duckdb
     from numpy.typing import NDArray
 
+    from phi3data.engine.local import Progress
     from phi3data.engine.recipe import Recipe
     from phi3data.workers import Submit
 
-# Rows with one key are compared each with each up to this many; in a larger bucket with the first one and with the row
-# before, in the order of the next band, so that like stands beside like: two comparisons a row and band.
-_BUCKET = 16
 _ROUNDS = 8  # that a bucket of many copies is given to thin out
-_ROWS = 1_000_000  # keys that one query groups: all bands of a small data set, one band of a large one
 _ORDER = {"first": "seq", "newest": "-seq", "longest": "-size, seq", "best": "best DESC NULLS LAST, seq"}
 _KEEPER = {
     "first": "min(seq)",
@@ -55,30 +53,48 @@ class Found(msgspec.Struct, frozen=True):
     crowded: int = 0
 
 
-def find(connection: duckdb.DuckDBPyConnection, recipe: Recipe, examined: Path, folder: Path, submit: Submit) -> Found:
+def find(
+    connection: duckdb.DuckDBPyConnection,
+    recipe: Recipe,
+    examined: Path,
+    folder: Path,
+    submit: Submit,
+    progress: Progress,
+    *,
+    given: bool,
+) -> Found:
     """Make the tables `removed` and `edges` from the views `facts` and `bands`.
 
-    Batches of pairs are compared in `folder`, with their edges, which a run that was interrupted finds there again.
+    Rows that are `given`, if there are any, stay, and others go for them. Batches of pairs are compared in `folder`,
+    with their edges, which a run that was interrupted finds there again; `progress` hears how many are done.
     """
     dedup = recipe.dedup
     connection.execute("CREATE TEMP TABLE removed (seq BIGINT, keeper BIGINT, kind VARCHAR, score DOUBLE)")
     connection.execute("CREATE TEMP TABLE edges (one BIGINT, other BIGINT, score DOUBLE)")
-    if not dedup.enabled:
-        return Found()
     keeper = _KEEPER[dedup.keep.partition(":")[0]]
-    connection.execute(f"INSERT INTO removed {_equal(keeper, exact=dedup.match == 'exact')}")
+    if given:
+        keeper = f"coalesce({keeper} FILTER (given > 0), {keeper})"
+    if dedup.enabled:
+        connection.execute(f"INSERT INTO removed {_equal(keeper, exact=dedup.match == 'exact')}")
+    find_leaks(connection, given=given)
+    if not dedup.enabled:
+        drop_leaks(connection)
+        return Found()
     conflicting = _one(
         connection,
         f"""SELECT coalesce(sum(rows), 0) FROM (
-            SELECT count(*) AS rows FROM {_ALIVE} WHERE asked IS NOT NULL GROUP BY asked
+            SELECT count(*) AS rows FROM {_ALIVE} ANTI JOIN leaks USING (seq)
+            WHERE asked IS NOT NULL AND given <> {AGAINST} GROUP BY asked
             HAVING count(DISTINCT same_hi) > 1)""",  # noqa: S608 (queries of ours)
     )
     if dedup.conflicts != "keep":
         connection.execute(f"INSERT INTO removed {_conflicts(keeper, all_of_them=dedup.conflicts == 'drop')}")
     if dedup.prefixes and dedup.match != "exact":
         connection.execute(f"INSERT INTO removed {_PREFIXES}")
-    crowded = _near(connection, recipe, examined, folder, submit) if dedup.match == "near" else 0
-    connection.execute(f"CREATE OR REPLACE TEMP TABLE removed AS {_FOLLOWED}")
+    crowded = _near(connection, recipe, examined, folder, submit, progress) if dedup.match == "near" else 0
+    drop_leaks(connection)
+    for _ in range(1 + given):  # a row equals the beginning of one that goes for a given row
+        connection.execute(f"CREATE OR REPLACE TEMP TABLE removed AS {_FOLLOWED}")
     return Found(conflicting, crowded)
 
 
@@ -109,6 +125,7 @@ def _equal(keeper: str, *, exact: bool) -> str:
         FROM alive AS row
         JOIN groups ON row.{high} = groups.{high} AND row.{low} = groups.{low} AND row.seq <> groups.keeper
         JOIN alive AS kept ON kept.seq = groups.keeper
+        WHERE row.given = 0
         """  # noqa: S608 (names of ours)
 
 
@@ -122,21 +139,21 @@ def _conflicts(keeper: str, *, all_of_them: bool) -> str:
             WHERE asked IS NOT NULL GROUP BY asked HAVING count(DISTINCT same_hi) > 1
         ),
         answers AS (
-            SELECT row.seq, {best} AS kept
+            SELECT row.seq, given, {best} AS kept
             FROM alive AS row JOIN (SELECT *, CASE WHEN keeper = first THEN last ELSE first END AS other FROM groups)
             AS groups USING (asked)
         )
-        SELECT seq, kept, 'conflict', NULL FROM answers WHERE kept IS NOT NULL
+        SELECT seq, kept, 'conflict', NULL FROM answers WHERE kept IS NOT NULL AND given = 0
         """  # noqa: S608 (names of ours)
 
 
 # The longest of the conversations that a row begins is no beginning of another one, and so it stays.
 _PREFIXES = f"""
     WITH alive AS {_ALIVE},
-    opened AS (SELECT seq, length(roles) AS turns, unnest(openings) AS opening FROM alive)
+    opened AS (SELECT seq, length(roles) AS turns, unnest(openings) AS opening FROM alive ANTI JOIN leaks USING (seq))
     SELECT alive.seq, arg_max(opened.seq, (turns, -opened.seq)), 'prefix', 1
     FROM alive JOIN opened ON alive.same_hi = opened.opening
-    WHERE alive.seq NOT IN (SELECT keeper FROM removed WHERE kind = 'conflict') GROUP BY alive.seq
+    WHERE alive.given = 0 AND alive.seq NOT IN (SELECT keeper FROM removed WHERE kind = 'conflict') GROUP BY alive.seq
     """  # noqa: S608 (names of ours)
 
 
@@ -148,7 +165,14 @@ _FOLLOWED = """
     """
 
 
-def _near(connection: duckdb.DuckDBPyConnection, recipe: Recipe, examined: Path, folder: Path, submit: Submit) -> int:
+def _near(
+    connection: duckdb.DuckDBPyConnection,
+    recipe: Recipe,
+    examined: Path,
+    folder: Path,
+    submit: Submit,
+    progress: Progress,
+) -> int:
     """Find near-duplicates among what is left; return how many rows were not compared with all of their candidates.
 
     Where keys are on so many rows that not all pairs are compared, what is left of these rows is nominated again, until
@@ -161,7 +185,7 @@ def _near(connection: duckdb.DuckDBPyConnection, recipe: Recipe, examined: Path,
     connection.execute("CREATE TEMP TABLE crowd (seq BIGINT)")
     connection.execute("CREATE TEMP VIEW candidates AS SELECT * FROM bands ANTI JOIN removed USING (seq)")
     for number in range(_ROUNDS):
-        crowded = _candidates(connection, with_label=bool(targets.target(recipe.target).label_key))
+        crowded = _candidates(connection, examined, with_label=bool(targets.target(recipe.target).label_key))
         nodes, pairs = _numbered(connection)
         if not len(pairs):
             break
@@ -169,8 +193,11 @@ def _near(connection: duckdb.DuckDBPyConnection, recipe: Recipe, examined: Path,
         batches = verify.plan(nodes, pairs, part)
         tasks = [(n, (part, n, examined, dedup.scope, dedup.threshold - MARGIN)) for n in range(batches)]
         edges = [part / f"{n:06d}.edges.parquet" for n in range(batches)]
-        for _ in each(submit, verify.verify, [task for task in tasks if not edges[task[0]].exists()]):
-            pass
+        todo = [task for task in tasks if not edges[task[0]].exists()]
+        progress.stage("Comparing", batches)
+        progress.advance(batches - len(todo), 0)
+        for _ in each(submit, verify.verify, todo):
+            progress.advance(1, 0)
         verified = pa.concat_tables([pq.read_table(path, schema=verify.EDGES) for path in edges])
         connection.register("verified", verified)
         # What was compared before was compared among more rows, which tell a template better.
@@ -196,56 +223,22 @@ def _near(connection: duckdb.DuckDBPyConnection, recipe: Recipe, examined: Path,
     return crowded
 
 
-def _candidates(connection: duckdb.DuckDBPyConnection, *, with_label: bool) -> int:
+def _candidates(connection: duckdb.DuckDBPyConnection, examined: Path, *, with_label: bool) -> int:
     """Make the table `pairs` of rows that share the key of a band, and `crowded` of those that do with too many others.
 
     Returns how many these are.
     """
-    connection.execute("CREATE OR REPLACE TEMP TABLE nominated (one BIGINT, other BIGINT)")
-    connection.execute("CREATE OR REPLACE TEMP TABLE sharing (seq BIGINT)")
-    rows = max(1, _one(connection, "SELECT count(*) FROM candidates"))
-    step = max(1, min(BANDS, _ROWS // rows))
-    for first in range(0, BANDS, step):
-        bands = range(first, min(first + step, BANDS))
-        keys = ", ".join(f"band{number}" for number in bands)
-        following = ", ".join(f"band{(number + 1) % BANDS}" for number in bands)
-        connection.execute(
-            f"""
-            CREATE OR REPLACE TEMP TABLE bucketed AS
-            WITH alive AS (SELECT seq, id, place, unnest([{keys}]) AS key, unnest([{following}]) AS following,
-                                  unnest({[*bands]}) AS band FROM candidates),
-            buckets AS (SELECT band, key, count(*) AS size FROM alive GROUP BY band, key HAVING count(*) > 1)
-            SELECT * FROM alive JOIN buckets USING (band, key)
-            """  # noqa: S608 (names of ours)
-        )
-        connection.execute(
-            f"""
-            INSERT INTO nominated
-            SELECT DISTINCT least(one, other), greatest(one, other) FROM (
-                SELECT a.seq AS one, b.seq AS other FROM bucketed AS a JOIN bucketed AS b USING (band, key)
-                WHERE a.size <= {_BUCKET} AND a.seq < b.seq
-                UNION ALL SELECT head, seq FROM bucketed
-                JOIN (SELECT band, key, arg_min(seq, (place, seq)) AS head FROM bucketed WHERE size > {_BUCKET}
-                      GROUP BY band, key) USING (band, key) WHERE head <> seq
-                UNION ALL SELECT * FROM (
-                    SELECT lag(seq) OVER (PARTITION BY band, key ORDER BY following, id, seq) AS before, seq
-                    FROM bucketed WHERE size > {_BUCKET}
-                ) WHERE before IS NOT NULL
-            )
-            """  # noqa: S608 (a number of ours)
-        )
-        connection.execute(f"INSERT INTO sharing SELECT DISTINCT seq FROM bucketed WHERE size > {_BUCKET}")  # noqa: S608
-    same_label = "AND one.label IS NOT DISTINCT FROM other.label" if with_label else ""
-    connection.execute(
-        f"""
-        CREATE OR REPLACE TEMP TABLE pairs AS
-        WITH different AS (SELECT DISTINCT one, other FROM nominated)
-        SELECT one.seq AS one, other.seq AS other FROM different
-        JOIN facts AS one ON one.seq = different.one JOIN facts AS other ON other.seq = different.other {same_label}
-        """  # noqa: S608 (names of ours)
+    crowded = nominate(connection, examined)
+    same_label = (
+        """JOIN facts AS a ON a.seq = one JOIN facts AS b ON b.seq = other
+        WHERE a.label IS NOT DISTINCT FROM b.label OR a.given > 0 OR b.given > 0"""
+        if with_label
+        else ""
     )
-    connection.execute("CREATE OR REPLACE TEMP TABLE crowded AS SELECT DISTINCT seq FROM sharing")
-    return _one(connection, "SELECT count(*) FROM crowded")
+    connection.execute(
+        f"CREATE OR REPLACE TEMP TABLE pairs AS SELECT one, other FROM nominated {same_label}"  # noqa: S608 (ours)
+    )
+    return crowded
 
 
 def _numbered(connection: duckdb.DuckDBPyConnection) -> tuple[verify.Nodes, NDArray[np.int64]]:
@@ -271,13 +264,20 @@ def _numbered(connection: duckdb.DuckDBPyConnection) -> tuple[verify.Nodes, NDAr
 def _choose(connection: duckdb.DuckDBPyConnection, order: str, threshold: float) -> bool:
     """Make the table `near` of the rows that go for a similar one; return whether others go than before.
 
-    Rows that others went for as prefix or as conflict stay: those others are not as similar to a third row.
+    Given rows stay, and rows that others went for as prefix or as conflict, but for a given row: those others are not
+    as similar to a third row.
     """
     connection.execute(
         f"""
         CREATE OR REPLACE TEMP TABLE ranked AS
-        SELECT seq, row_number() OVER (ORDER BY {order}) - 1 AS rank,
-               seq IN (SELECT keeper FROM removed WHERE kind IN ('prefix', 'conflict')) AS protected
+        WITH alike AS (SELECT one, other FROM edges WHERE score >= {threshold}),
+        held AS (SELECT seq FROM facts WHERE given > 0),
+        near_held AS (SELECT one AS seq FROM alike SEMI JOIN held ON other = seq
+                      UNION SELECT other FROM alike SEMI JOIN held ON one = seq)
+        SELECT seq, row_number() OVER (ORDER BY {order}) - 1 AS rank, given > 0 AS held,
+               seq IN (SELECT seq FROM leaks) AS leaks,
+               held OR (seq IN (SELECT keeper FROM removed WHERE kind IN ('prefix', 'conflict'))
+                        AND seq NOT IN (SELECT seq FROM near_held)) AS protected
         FROM facts SEMI JOIN (SELECT one AS seq FROM edges UNION SELECT other FROM edges) USING (seq)
         """  # noqa: S608 (names of ours)
     )
@@ -286,6 +286,7 @@ def _choose(connection: duckdb.DuckDBPyConnection, order: str, threshold: float)
         """
         SELECT a.rank AS one, b.rank AS other, score
         FROM edges JOIN ranked AS a ON a.seq = edges.one JOIN ranked AS b ON b.seq = edges.other
+        WHERE NOT (a.leaks OR b.leaks) OR a.held OR b.held
         """
     ).fetchnumpy()
     ends = np.column_stack([np.asarray(edges[name], np.int64) for name in ("one", "other")])

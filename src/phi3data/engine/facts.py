@@ -7,7 +7,7 @@ the shards.
 
 from __future__ import annotations
 
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -15,6 +15,8 @@ import pyarrow.parquet as pq
 from phi3data.similarity.bands import BANDS
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -44,6 +46,7 @@ SCHEMA = pa.schema(
         ("openings", pa.list_(pa.uint64())),  # the upper digests (`same_hi`) of the conversations that begin this one
         ("group_key", pa.uint64()),  # of the value of the group-by column; null when there is none
         ("label", pa.string()),
+        ("balanced_by", pa.string()),  # the group of `balance.by`; null where nothing is balanced
         ("tokens", pa.int32()),
         ("supervised", pa.int32()),
         ("size", pa.int64()),  # of the text, in code points
@@ -72,24 +75,22 @@ class Facts:
 
     def __init__(self, file: IO[bytes]) -> None:
         self._writer = pq.ParquetWriter(file, SCHEMA, compression="zstd", compression_level=1)
-        self._columns: dict[str, list[object]] = {name: [] for name in SCHEMA.names}
 
-    def add(self, **facts: object) -> None:
-        """Add one row; what is not given is null."""
-        for name, column in self._columns.items():
-            column.append(facts.get(name))
-
-    def flush(self) -> None:
-        """Write the rows added so far."""
-        arrays = [pa.array(self._columns[field.name], field.type) for field in SCHEMA]
+    def add(self, columns: Mapping[str, Any], rows: int) -> None:
+        """Add so many rows, column by column (arrays, or anything that `pyarrow.array` takes); the others are null."""
+        arrays = [
+            _column(columns[field.name], field) if field.name in columns else pa.nulls(rows, field.type)
+            for field in SCHEMA
+        ]
         self._writer.write_table(pa.table(arrays, schema=SCHEMA))
-        for column in self._columns.values():
-            column.clear()
 
     def close(self) -> None:
-        """Write what is left and the end of the file."""
-        self.flush()
+        """Write the end of the file."""
         self._writer.close()
+
+
+def _column(values: Any, field: pa.Field) -> pa.Array:
+    return values.cast(field.type) if isinstance(values, pa.Array) else pa.array(values, field.type)
 
 
 class Bands:

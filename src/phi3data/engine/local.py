@@ -17,6 +17,7 @@ from phi3data import family
 from phi3data.engine import decide as deciding
 from phi3data.engine.decide import Decided
 from phi3data.engine.examine import REFERENCES, Summary, examine
+from phi3data.engine.given import AGAINST, GIVEN
 from phi3data.engine.recipe import Recipe, to_toml
 from phi3data.engine.work import OUTPUTS, Work, disk_errors
 from phi3data.engine.write import LEDGER, write
@@ -25,15 +26,17 @@ from phi3data.similarity import texts
 from phi3data.sources.files import CHUNK, digest, whole
 from phi3data.sources.inputs import find
 from phi3data.sources.open import open_source, plan
+from phi3data.sources.reader import SourceConfig
 from phi3data.sources.source import SHARD, Shard, Source
-from phi3data.steps.decontaminate import read_references
+from phi3data.steps.balance import BalanceConfig
+from phi3data.steps.decontaminate import DecontaminateConfig, read_references
 from phi3data.steps.split import SPLITS
 from phi3data.tokens import count
 from phi3data.version import VERSION
 from phi3data.workers import each, pool
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from phi3data.sources.inputs import Input
     from phi3data.workers import Submit
@@ -68,6 +71,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     shards: list[Shard]
     summaries: list[Summary]
     decided: Decided
+    given: list[int]  # for each source its place in `GIVEN`
     tokenizer: count.TokenizerRef
     input_sha256: list[str]
 
@@ -87,35 +91,54 @@ def run(
     online: bool = False,
     shard_bytes: int = SHARD,
     progress: Progress | None = None,
+    given: Mapping[str, list[Input]] | None = None,
+    keep_work: bool = False,
 ) -> Run:
     """Run the recipe over the inputs; leave the outputs, but for report and manifest, in the work folder's `final/`.
 
+    `given` are inputs that are a split as they are, or only compared with, by the names in `GIVEN`. With `keep_work`
+    what was examined is kept, for a run that decides otherwise.
     The bytes of the outputs do not depend on `workers` nor on `shard_bytes`.
     Raises `InputError`, `UsageError`, `OutputError` and `WorkerError`.
     """
     progress = progress or Silent()
     tokenizer = count.resolve(recipe.length.tokenizer, family.model(recipe.model), online=online)
+    inputs, places = [*inputs], [0] * len(inputs)
+    for place, name in enumerate(GIVEN[1:], start=1):
+        found = (given or {}).get(name, [])
+        inputs += found
+        places += [place] * len(found)
+    recipe = _resized(recipe, places)
     _spare_inputs(inputs, output)
-    work = Work(output, _fingerprint(inputs, recipe, tokenizer, shard_bytes))
+    examined = _fingerprint(inputs, [VERSION, places, to_toml(recipe.examining), tokenizer, shard_bytes], recipe)
+    work = Work(output, examined, sha256(to_toml(recipe).encode()).hexdigest()[:16], keep=keep_work)
     try:
         with disk_errors(output):
             work.start(overwrite=overwrite)
-            sources = [open_source(item, n, recipe.source, work.folder("sources")) for n, item in enumerate(inputs)]
+            copies = work.folder("sources")
+            sources = [
+                _open_given(item, n, recipe.source, copies)
+                if places[n]
+                else open_source(item, n, recipe.source, copies)
+                for n, item in enumerate(inputs)
+            ]
             shards = list(plan(sources, shard_bytes))
             if recipe.decontaminate.references:
                 _keep_references(recipe, work)
             if workers > 1:
                 size = sum(shard.end - shard.start for shard in shards)
                 count.compile_kernels(tokenizer, size)
-                if recipe.dedup.enabled and recipe.dedup.match == "near":
-                    texts.compile_kernels(size)
             with pool(min(workers, len(shards))) as submit:
+                if workers > 1 and recipe.signed:
+                    submit(texts.compile_kernels, size).result()  # in one of them: here they would stay in memory
                 digests = [submit(digest, item.path or Path(sources[n].path)) for n, item in enumerate(inputs)]
-                summaries = _examine(submit, shards, sources, recipe, tokenizer, work, progress)
-                decided = _decide(submit, recipe, sources, shards, summaries, work)
-                _write(submit, shards, sources, decided, work, progress)
+                recipes = [_for_given(recipe.examining) if place else recipe.examining for place in places]
+                summaries = _examine(submit, shards, sources, recipes, tokenizer, work, progress)
+                decided = _decide(submit, recipe, sources, places, shards, summaries, work, progress)
+                written = [shard for shard in shards if places[shard.source] != AGAINST]
+                _write(submit, written, sources, decided, work, progress)
                 input_sha256 = [future.result() for future in digests]
-            _join(shards, work)
+            _join(written, work)
             _unchanged(inputs, sources)
     except (InputError, UsageError):
         work.discard()  # the same command would fail again: leave nothing behind
@@ -130,6 +153,7 @@ def run(
         shards=shards,
         summaries=summaries,
         decided=decided,
+        given=places,
         tokenizer=tokenizer,
         input_sha256=input_sha256,
     )
@@ -150,16 +174,34 @@ def _spare_inputs(inputs: list[Input], output: Path) -> None:
             raise UsageError(f"-o {output}: would replace the input {item.name}: choose another folder")
 
 
-def _fingerprint(inputs: list[Input], recipe: Recipe, tokenizer: count.TokenizerRef, shard_bytes: int) -> str:
-    """Name the work of exactly these inputs and this recipe; objects in memory and streams never match another run."""
-    parts: list[Any] = [VERSION, to_toml(recipe), tokenizer, shard_bytes]
-    for item in inputs:
+def _resized(recipe: Recipe, given: list[int]) -> Recipe:
+    """Return the recipe for splits of which some are given: nothing else goes there."""
+    taken = {SPLITS[place]: 0.0 for place in (1, 2) if place in given}
+    return msgspec.structs.replace(recipe, split=msgspec.structs.replace(recipe.split, **taken))
+
+
+def _for_given(recipe: Recipe) -> Recipe:
+    """Return the recipe for given rows: they are repaired and checked, and not measured by anything else."""
+    return msgspec.structs.replace(recipe, decontaminate=DecontaminateConfig(), balance=BalanceConfig())
+
+
+def _open_given(item: Input, number: int, config: SourceConfig, copies: Path) -> Source:
+    """Open a given file, which need not have the format and the columns that the inputs have."""
+    first: InputError | UsageError | None = None
+    for tried in (msgspec.structs.replace(config, format=None), config, SourceConfig(system=config.system)):
+        try:
+            return open_source(item, number, tried, copies)
+        except (InputError, UsageError) as error:
+            first = first or error
+    assert first is not None
+    raise first
+
+
+def _fingerprint(inputs: list[Input], parts: list[Any], recipe: Recipe) -> str:
+    """Name the work on exactly these inputs; objects in memory and streams never match another run."""
+    for item in [*inputs, *(found for name in recipe.decontaminate.references for found in find(name))]:
         state = item.path.stat() if item.path and item.path.is_file() else None
         parts.append((item.name, [state.st_size, state.st_mtime_ns] if state else os.urandom(16).hex()))
-    for name in recipe.decontaminate.references:
-        for item in find(name):
-            state = item.path.stat() if item.path and item.path.is_file() else None
-            parts.append((item.name, [state.st_size, state.st_mtime_ns] if state else os.urandom(16).hex()))
     return sha256(repr(parts).encode("utf-8", "backslashreplace")).hexdigest()[:16]
 
 
@@ -167,7 +209,7 @@ def _examine(
     submit: Submit,
     shards: list[Shard],
     sources: list[Source],
-    recipe: Recipe,
+    recipes: list[Recipe],
     tokenizer: count.TokenizerRef,
     work: Work,
     progress: Progress,
@@ -182,7 +224,7 @@ def _examine(
             summaries[shard.index] = msgspec.json.decode(done.read_bytes(), type=Summary)
             progress.advance(shard.end - shard.start, summaries[shard.index].rows)
         else:
-            todo.append((shard, (shard, sources[shard.source], recipe, tokenizer, folder)))
+            todo.append((shard, (shard, sources[shard.source], recipes[shard.source], tokenizer, folder)))
     for shard, summary in each(submit, examine, todo):
         summaries[shard.index] = summary
         progress.advance(shard.end - shard.start, summary.rows)
@@ -193,9 +235,11 @@ def _decide(
     submit: Submit,
     recipe: Recipe,
     sources: list[Source],
+    given: list[int],
     shards: list[Shard],
     summaries: list[Summary],
     work: Work,
+    progress: Progress,
 ) -> Decided:
     folder = work.folder("decide")
     done = folder / "decided.json"
@@ -203,7 +247,7 @@ def _decide(
         return msgspec.json.decode(done.read_bytes(), type=Decided)
     starts = deciding.bases(shards, summaries)
     folders = (work.folder("examine"), work.folder("compare"), folder, work.folder("spill"))
-    decided = deciding.decide(recipe, sources, starts, *folders, submit)
+    decided = deciding.decide(recipe, sources, given, starts, *folders, submit, progress)
     with whole(done) as file:
         file.write(msgspec.json.encode(decided))
     return decided

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from phi3data.engine.given import GIVEN
 from phi3data.engine.work import OUTPUTS
 from phi3data.sources.files import digest, whole
 from phi3data.version import VERSION
@@ -32,8 +33,9 @@ def write_manifest(run: Run, counts: dict[str, Any]) -> None:
                 "format": source.format,
                 "rename": source.rename,
                 "notes": list(source.notes),
+                "given": GIVEN[place],
             }
-            for source, sha256 in zip(run.sources, run.input_sha256, strict=True)
+            for source, sha256, place in zip(run.sources, run.input_sha256, run.given, strict=True)
         ],
         "outputs": outputs,
         "counts": counts,

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import tomllib
-import typing
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 from msgspec import Meta
 
-from phi3data import family, targets
+from phi3data import family, targets, toml
 from phi3data.chat import ROLES
-from phi3data.errors import InputError, UsageError, did_you_mean
+from phi3data.errors import UsageError
 from phi3data.sources.reader import SourceConfig
+from phi3data.steps.balance import NO_QUOTA, BalanceConfig
 from phi3data.steps.check import CheckConfig
 from phi3data.steps.clean import CleanConfig
 from phi3data.steps.decontaminate import DecontaminateConfig
@@ -21,6 +19,9 @@ from phi3data.steps.dedup import DedupConfig
 from phi3data.steps.length import LengthConfig
 from phi3data.steps.missing import MissingConfig
 from phi3data.steps.split import SplitConfig
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -40,6 +41,36 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     length: Annotated[LengthConfig, Meta(description="Tokens per row.")] = LengthConfig()
     dedup: Annotated[DedupConfig, Meta(description="Duplicate rows.")] = DedupConfig()
     split: Annotated[SplitConfig, Meta(description="Train, validation and test.")] = SplitConfig()
+    balance: Annotated[
+        BalanceConfig,
+        Meta(
+            description="How many rows of each group train.jsonl has. Off while cap, floor, temperature, shares and "
+            "rows are as they are here."
+        ),
+    ] = BalanceConfig()
+
+    @property
+    def signed(self) -> bool:
+        """Whether rows get signatures, by which similar ones are found."""
+        return (self.dedup.enabled and self.dedup.match == "near") or (self.balance.active and self.balance.spread)
+
+    @property
+    def counted(self) -> bool:
+        """Whether tokens are counted: not where duplicates are all that is looked for."""
+        others = (self.clean, self.missing, self.check, self.length, self.split)
+        return not self.dedup.enabled or self.balance.active or any(step.enabled for step in others)
+
+    @property
+    def examining(self) -> Recipe:
+        """What examining a row depends on: recipes that decide otherwise on what was examined have the same one."""
+        dedup, balance = self.dedup, self.balance
+        return msgspec.structs.replace(
+            self,
+            dedup=DedupConfig(enabled=dedup.enabled, match=dedup.match, scope=dedup.scope, keep=dedup.keep),
+            split=SplitConfig(enabled=self.counted, time=self.split.time),
+            # Any budget: examining only asks whether there is one.
+            balance=BalanceConfig(by=balance.by, spread=balance.spread, rows=1) if balance.active else BalanceConfig(),
+        )
 
 
 def load(path: str | Path | None = None, settings: dict[str, Any] | None = None) -> Recipe:
@@ -47,30 +78,17 @@ def load(path: str | Path | None = None, settings: dict[str, Any] | None = None)
 
     Raises `InputError` for a file that is no TOML, `UsageError` for a key or value that is not allowed.
     """
-    table: dict[str, Any] = {}
-    if path is not None:
-        try:
-            table = tomllib.loads(Path(path).read_text("utf-8"))
-        except OSError as error:
-            raise InputError(f"{path}: the recipe cannot be read: {error.strerror}") from None
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise InputError(f"{path}: the recipe is no TOML: {error}") from None
-    for key, value in (settings or {}).items():
-        _set(table, key, value)
-    return resolve(table, str(path) if path is not None else "recipe")
+    table = {} if path is None else toml.read(path, "recipe")
+    toml.change(table, settings or {})
+    return resolve(table, "recipe" if path is None else str(path))
 
 
 def resolve(table: dict[str, Any], where: str = "recipe") -> Recipe:
     """Return the recipe that a table of settings makes. Raises `UsageError` with the key, and the nearest known one."""
-    _refuse_unknown(Recipe, table, "", where)
-    try:
-        recipe = msgspec.convert(table, Recipe)
-    except msgspec.ValidationError as error:
-        text, _, at = str(error).partition(" - at ")
-        key = at.strip("`").removeprefix("$.")
-        text = text[0].lower() + text[1:].replace("`", "")
-        raise UsageError(f"{where}: {key or 'recipe'}: {text}{_choices(key)}") from None
+    recipe = toml.convert(table, Recipe, where)
     _refuse_splits(recipe.split, where)
+    if recipe.balance.by != BalanceConfig().by and not recipe.balance.active:
+        raise UsageError(f"{where}: {NO_QUOTA}")
     try:
         msgspec.json.encode(recipe)
     except UnicodeEncodeError:
@@ -96,108 +114,14 @@ def _refuse_splits(split: SplitConfig, where: str) -> None:
 
 def parse_setting(text: str) -> tuple[str, Any]:
     """Parse ``section.key=value``; the value is TOML, and text where it is no TOML. Raises `UsageError`."""
-    key, equals, value = text.partition("=")
-    if not equals or not key.strip():
-        raise UsageError(f"--set {text}: expected section.key=value, for example --set split.validation=0.2")
-    try:
-        return key.strip(), tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
-        return key.strip(), value.strip()
-
-
-def _set(table: dict[str, Any], dotted: str, value: Any) -> None:
-    *sections, key = dotted.split(".")
-    for section in sections:
-        inner = table.setdefault(section, {})
-        if not isinstance(inner, dict):
-            raise UsageError(f"--set {dotted}: '{section}' is a value, not a section")
-        table = inner
-    table[key] = value
-
-
-def _refuse_unknown(kind: type[msgspec.Struct], table: dict[str, Any], prefix: str, where: str) -> None:
-    known = {field.name: field.type for field in msgspec.structs.fields(kind)}
-    for key, value in table.items():
-        if key not in known:
-            near = did_you_mean(f"{prefix}{key}", [*(prefix + name for name in known), *_keys(Recipe)])
-            last = {name.rpartition(".")[2]: name for name in _keys(Recipe)}
-            exact = f"; did you mean '{last[key]}'?" if key in last else ""
-            raise UsageError(f"{where}: unknown key '{prefix}{key}'{exact or near}")
-        section = _section(known[key])
-        if section is not None and isinstance(value, dict):
-            _refuse_unknown(section, value, f"{prefix}{key}.", where)
-
-
-def _choices(dotted: str) -> str:
-    """Return the values that a key of a recipe can have, where they are a list."""
-    kind: Any = Recipe
-    for name in dotted.partition("[")[0].split("."):
-        hints = typing.get_type_hints(kind) if isinstance(kind, type) else {}
-        kind = hints.get(name)
-    while kind is not None and typing.get_origin(kind) is tuple:
-        kind = typing.get_args(kind)[0]
-    return f": expected one of {', '.join(typing.get_args(kind))}" if typing.get_origin(kind) is Literal else ""
-
-
-def _section(hint: Any) -> type[msgspec.Struct] | None:
-    kind = typing.get_args(hint)[0] if typing.get_origin(hint) is Annotated else hint
-    return kind if isinstance(kind, type) and issubclass(kind, msgspec.Struct) else None
-
-
-def _keys(kind: type[msgspec.Struct], prefix: str = "") -> list[str]:
-    out: list[str] = []
-    for field in msgspec.structs.fields(kind):
-        section = _section(field.type)
-        out += _keys(section, f"{prefix}{field.name}.") if section else [f"{prefix}{field.name}"]
-    return out
+    return toml.parse_setting(text, "split.validation=0.2")
 
 
 def to_toml(recipe: Recipe, *, comments: bool = False) -> str:
     """Write a recipe as TOML; with comments, every key is explained by its own description."""
-    lines: list[str] = []
-    _write(recipe, "", lines, comments=comments)
-    return "\n".join(lines).strip() + "\n"
-
-
-def _write(section: msgspec.Struct, name: str, lines: list[str], *, comments: bool) -> None:
-    inner: list[tuple[str, str, msgspec.Struct]] = []
-    for field in msgspec.structs.fields(type(section)):
-        value = getattr(section, field.name)
-        text = _description(type(section), field.name)
-        if isinstance(value, msgspec.Struct):
-            inner.append((f"{name}.{field.name}".strip("."), text, value))
-            continue
-        if comments:
-            lines += ["", f"# {text}"] if name == "" else [f"# {text}"]
-        if value is None:
-            if comments:
-                lines.append(f'# {field.name} = "…"')
-        else:
-            lines.append(f"{field.name} = {_toml(value)}")
-    for path, text, value in inner:
-        lines += ["", *([f"# {text}"] if comments else []), f"[{path}]"]
-        _write(value, path, lines, comments=comments)
-
-
-def _description(kind: type[msgspec.Struct], field: str) -> str:
-    hint = typing.get_type_hints(kind, include_extras=True)[field]
-    meta = next((item for item in typing.get_args(hint)[1:] if isinstance(item, Meta)), None)
-    return (meta.description if meta else None) or field
-
-
-def _toml(value: Any) -> str:
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{_toml_key(key)} = {_toml(item)}" for key, item in value.items()) + "}"
-    if isinstance(value, tuple | list):
-        return "[" + ", ".join(_toml(item) for item in value) + "]"
-    return msgspec.json.encode(value).decode().replace("\x7f", "\\u007f")
-
-
-def _toml_key(key: str) -> str:
-    bare = key.isascii() and key.replace("-", "").replace("_", "").isalnum()
-    return key if bare else msgspec.json.encode(key).decode()
+    return toml.write(recipe, comments=comments)
 
 
 def schema() -> dict[str, Any]:
     """Return the JSON Schema (2020-12) of a recipe."""
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **msgspec.json.schema(Recipe)}
+    return toml.schema(Recipe)

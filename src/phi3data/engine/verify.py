@@ -33,8 +33,9 @@ PAIRS = pa.schema([("one", pa.int64()), ("other", pa.int64())])
 # Where the rows of a batch stand: `seq`, and the place of the examined row in the shard's .rows.
 NODES = pa.schema([("seq", pa.int64()), ("row_offset", pa.int64()), ("row_length", pa.int64())])
 EDGES = pa.schema([("one", pa.int64()), ("other", pa.int64()), ("score", pa.float64())])
-_BATCH = 20_000  # pairs; rows that are candidates of one another are in one batch if they are not many more
-_TEXTS = 64 * 2**20  # bytes of rows that are compared at a time: more of them are read in parts
+# Pairs, and bytes of their rows, that are compared at a time: their texts and shingles take about ten times as much.
+_BATCH, _TEXTS = 5_000, 16 * 2**20
+_MOST = 16  # times as many where rows are all candidates of one another
 
 
 class Nodes(NamedTuple):
@@ -77,7 +78,7 @@ def _ends(group: NDArray[np.int64], size: NDArray[np.int64]) -> Iterator[int]:
     for place, length in enumerate(size.tolist(), start=1):
         held += length
         full = place - start >= _BATCH or held >= _TEXTS
-        if (full and place in borders) or place - start >= 4 * _BATCH or held >= 4 * _TEXTS:
+        if (full and place in borders) or place - start >= _MOST * _BATCH or held >= _MOST * _TEXTS:
             yield place
             start, held, before = place, 0, place
     if before < len(group):

@@ -1,14 +1,18 @@
 """The work folder of a run: who may use the output folder, what is done already, and how the result is published.
 
-    OUT/.phi3data-work/<fingerprint>/
-        sources/    copies of inputs that cannot be read in place
-        examine/    per shard: rows, facts, summary (the summary is written last and says that the shard is done)
-        decide/     decisions
-        write/      per shard: pieces of the outputs
-        final/      the outputs, complete, before they take their final names
+    OUT/.phi3data-work/<examined>/
+        sources/        copies of inputs that cannot be read in place
+        examine/        per shard: rows, facts, summary (the summary is written last and says that the shard is done)
+        <decided>/
+            compare/    pairs of similar rows
+            decide/     decisions
+            write/      per shard: pieces of the outputs
+            final/      the outputs, complete, before they take their final names
 
-Everything is written under another name first and then renamed, so that a file that exists is whole. The fingerprint
-covers inputs, recipe, tokenizer and version: the same command goes on where it stopped, any other one starts anew.
+Everything is written under another name first and then renamed, so that a file that exists is whole. The one
+fingerprint covers inputs, version, tokenizer and what examining reads of the recipe, the other one the whole recipe:
+the same command goes on where it stopped, one that only decides otherwise goes on with what was examined, any other
+one starts anew. What was examined can be kept for that when the work is done.
 """
 
 from __future__ import annotations
@@ -38,34 +42,40 @@ OUTPUTS = (
     "DATASET_CARD.md",
     "manifest.json",
 )
+_EXAMINED = frozenset({"sources", "references", "examine"})  # folders that another decision can go on with
 # What every run makes.
 ALWAYS = frozenset(OUTPUTS) - {"validation.jsonl", "test.jsonl", "duplicates.parquet"}
 
 
 class Work:
-    """The work folder of one run. One run at a time: it is locked from `start` to `release`."""
+    """The work folder of one run. One run at a time: it is locked from `start` to `release`.
 
-    def __init__(self, output: Path, fingerprint: str) -> None:
+    `examined` and `decided` are the fingerprints; with `keep` what was examined outlives the run.
+    """
+
+    def __init__(self, output: Path, examined: str, decided: str, *, keep: bool = False) -> None:
         self.output = output
-        self.root = output / WORK / fingerprint
+        self.root = output / WORK / examined
+        self._decided = self.root / decided
+        self._keep = keep
         self._lock: IO[bytes] | None = None
         self._made: list[Path] = []  # folders that this run made, innermost first
 
     def folder(self, name: str) -> Path:
         """Return a sub-folder, made if it is not there."""
-        path = self.root / name
+        path = (self.root if name in _EXAMINED else self._decided) / name
         path.mkdir(parents=True, exist_ok=True)
         return path
 
     def start(self, *, overwrite: bool) -> None:
-        """Claim the output folder; work of the same run that was interrupted is gone on with, any other is removed.
+        """Claim the output folder; work that this run can go on with is left, any other is removed.
 
         Raises `OutputError` when another run is at work there, or when the folder holds something that this run would
         replace and `overwrite` is not set.
         """
         if self.output.exists() and not self.output.is_dir():
             raise OutputError(f"{self.output}: is a file: give a directory for the output")
-        if not overwrite and not self.root.is_dir():
+        if not overwrite and not self._decided.is_dir():
             held = (
                 sorted(item.name for item in self.output.iterdir() if item.name != WORK) if self.output.is_dir() else []
             )
@@ -78,10 +88,11 @@ class Work:
         self._made = [path for path in (self.output, *self.output.parents) if not path.exists()]
         self.root.parent.mkdir(parents=True, exist_ok=True)
         self._claim()
-        for other in self.root.parent.iterdir():
-            if other.is_dir() and other != self.root:
-                shutil.rmtree(other, ignore_errors=True)
-        self.root.mkdir(exist_ok=True)
+        self._decided.mkdir(parents=True, exist_ok=True)
+        for folder, mine in ((self.root.parent, {self.root.name}), (self.root, {self._decided.name, *_EXAMINED})):
+            for other in folder.iterdir():
+                if other.is_dir() and other.name not in mine:
+                    shutil.rmtree(other, ignore_errors=True)
 
     def _claim(self) -> None:
         self._lock = (self.root.parent / "lock").open("wb")
@@ -123,7 +134,11 @@ class Work:
         self.discard()
 
     def discard(self) -> None:
-        """Remove the work, and the folders that were made for it and hold nothing else."""
+        """Remove the work, but for what is to be kept, and the folders that were made for it and hold nothing else."""
+        if self._keep:
+            shutil.rmtree(self._decided, ignore_errors=True)
+            self.release()
+            return
         done = self.root.with_name("done")  # under this name nothing of it is taken for work to go on with
         shutil.rmtree(done, ignore_errors=True)
         if self.root.exists():

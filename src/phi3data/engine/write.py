@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from phi3data.engine.facts import ROW_BITS
 from phi3data.sources.files import whole
+from phi3data.steps.balance import NONE, REPEATED
 from phi3data.steps.split import SPLITS
 
 if TYPE_CHECKING:
@@ -41,8 +42,8 @@ LEDGER = pa.schema(
     ]
 )
 _FACTS = [
-    "seq", "line", "record", "sub", "offset", "length", "dropped", "step", "reason", "evidence", "label", "tokens",
-    "supervised",
+    "seq", "line", "record", "sub", "offset", "length", "dropped", "step", "reason", "evidence", "label",
+    "balanced_by", "tokens", "supervised",
 ]  # fmt: skip
 _CHUNK = 2**20
 _BATCH = 5000
@@ -59,7 +60,7 @@ def write(shard: Shard, source: Source, base: Base, before: list[int], examined:
     mine = [("seq", ">=", first), ("seq", "<", first + (1 << ROW_BITS))]
     decisions = _rows(pq.read_table(decided / "decisions.parquet", filters=mine))
     facts = _rows(pq.read_table(examined / f"{name}.facts.parquet", columns=_FACTS))
-    ledger: dict[str, list[Any]] = {column: [] for column in LEDGER.names}
+    ledger: list[dict[str, Any]] = []
     lines = list(before)
     with (
         (examined / f"{name}.rows").open("rb") as rows,
@@ -72,25 +73,23 @@ def write(shard: Shard, source: Source, base: Base, before: list[int], examined:
         outputs = (train, validation, test)
         for fact in facts:
             entry = _entry(fact, source, base)
+            copies: list[dict[str, Any]] = []
             if not fact["dropped"]:
                 decision = next(decisions)
                 row = rows.readline()
-                if decision["kept"] is not None:
-                    evidence = {"kept": decision["kept"], "kind": decision["kind"]}
-                    if decision["kind"] == "near":
-                        evidence["score"] = round(decision["score"], 3)
-                    encoded = _encode(evidence).decode()
-                    entry.update(action="dropped", step="dedup", reason=decision["code"], evidence=encoded)
+                if decision["step"] is not None:
+                    evidence = _encode(_reasoned(decision, fact)).decode()
+                    entry.update(action="dropped", step=decision["step"], reason=decision["code"], evidence=evidence)
                 else:
-                    split = decision["split"]
-                    outputs[split].write(row)
-                    lines[split] += 1
-                    entry.update(output=f"{SPLITS[split]}.jsonl", output_line=lines[split])
+                    split, times = decision["split"], decision["times"]
+                    outputs[split].write(row * times)
+                    entry.update(output=f"{SPLITS[split]}.jsonl", output_line=lines[split] + 1)
+                    copies = [_copy(entry, number, _reasoned(decision, fact)) for number in range(1, times)]
+                    lines[split] += times
             if entry["action"] == "dropped":
                 _write_dropped(dropped, raw, entry, fact)
-            for column, values in ledger.items():
-                values.append(entry.get(column))
-    table = pa.table([pa.array(ledger[field.name], field.type) for field in LEDGER], schema=LEDGER)
+            ledger += (entry, *copies)
+    table = pa.Table.from_pylist(ledger, LEDGER)
     with whole(to / f"{name}.ledger.parquet") as file:
         pq.write_table(table, file, compression="zstd", compression_level=1)
 
@@ -115,6 +114,29 @@ def _entry(fact: dict[str, Any], source: Source, base: Base) -> dict[str, Any]:
         "label": fact["label"],
         "tokens": fact["tokens"],
         "supervised_tokens": fact["supervised"],
+    }
+
+
+def _reasoned(decision: dict[str, Any], fact: dict[str, Any]) -> dict[str, Any]:
+    """Return the evidence of a decision: the row that another one goes for, or the group that was balanced."""
+    if decision["kept"] is None:
+        return {"group": fact["balanced_by"] or NONE, "before": decision["before"], "after": decision["after"]}
+    evidence = {"kept": decision["kept"], "kind": decision["kind"]}
+    if decision["kind"] == "near":
+        evidence["score"] = round(decision["score"], 3)
+    return evidence if decision["place"] is None else {**evidence, "place": decision["place"]}
+
+
+def _copy(entry: dict[str, Any], number: int, evidence: dict[str, Any]) -> dict[str, Any]:
+    """Return the ledger's line for an added copy of a row, which stands so many lines below it."""
+    return {
+        **entry,
+        "row_id": f"{entry['row_id']}#{number}",
+        "action": "added",
+        "step": "balance",
+        "reason": REPEATED,
+        "evidence": _encode(evidence).decode(),
+        "output_line": entry["output_line"] + number,
     }
 
 

@@ -136,14 +136,33 @@ def _labels(profile: Profile) -> list[str]:
         return []
     shown = profile.labels[:_MOST_LABELS]
     rows = [[escape(one.label), *(f"{n:,}" for n in (one.before, one.after))] for one in shown]
+    written = "written" if profile.rows_added else "kept"
     more = len(profile.labels) - len(shown)
     return [
         "## Labels",
         "",
         f"From the column {escape(profile.label_column)}.",
         "",
-        *_table(["Label", "Rows read:", "Rows kept:"], rows),
+        *_table(["Label", "Rows read:", f"Rows {written}:"], rows),
         *([f"And {more:,} more.", ""] if more else []),
+    ]
+
+
+def _balance(profile: Profile) -> list[str]:
+    balance = profile.balance
+    if balance is None:
+        return []
+    rows = [[escape(one.group), *(f"{n:,}" for n in (one.before, one.after, one.added))] for one in balance.groups]
+    return [
+        "## Balance",
+        "",
+        f"The training rows were balanced by {escape(balance.by)}: {balance.before:,} before, {balance.after:,} after,",
+        f"of which {balance.added:,} are copies. Effective number of groups: {balance.effective_before:.1f} before,",
+        f"{balance.effective_after:.1f} after. Entropy: {balance.entropy_before:.2f} bits before,",
+        f"{balance.entropy_after:.2f} after.",
+        "",
+        *_table(["Group", "Before:", "After:", "Copies:"], rows),
+        *([f"And {balance.more:,} more.", ""] if balance.more else []),
     ]
 
 
@@ -167,6 +186,7 @@ def render_card(profile: Profile) -> str:
         f"- Rows in: {profile.rows_in:,}",
         f"- Rows kept: {profile.rows_kept:,} ({_share(profile.rows_kept, profile.rows_in)})",
         f"- Rows changed: {profile.rows_changed:,}",
+        *([f"- Copies added: {profile.rows_added:,}"] if profile.rows_added else []),
         f"- Rows dropped: {profile.rows_dropped:,} ({_share(profile.rows_dropped, profile.rows_in)})",
         *([f"- Messages: {roles}"] if roles else []),
         "",
@@ -177,6 +197,7 @@ def render_card(profile: Profile) -> str:
         *_changed(profile),
         *_tokens(profile),
         *_labels(profile),
+        *_balance(profile),
         "## How it was made",
         "",
         f"With `phi3data prepare` of phi3kit {escape(profile.version)}, seed {profile.seed}, for the target",

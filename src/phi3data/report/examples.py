@@ -21,6 +21,7 @@ from phi3data.rules import title
 from phi3data.sources.open import read
 from phi3data.sources.reader import Reader
 from phi3data.sources.source import MAX_RECORD, Shard
+from phi3data.steps.balance import NONE
 
 if TYPE_CHECKING:
     import duckdb
@@ -41,7 +42,7 @@ def choose(run: Run, db: duckdb.DuckDBPyConnection) -> list[Example]:
     # 2654435761 is Knuth's multiplier: consecutive records land far apart.
     spread = "(record * 2654435761 + source * 97 + sub) % 4294967296"
     columns = 'seq, row_id, source, line, record, sub, "offset", length, final_step, final_reason, evidence'
-    columns += ", kept, kind, score"
+    columns += ", kept, place, kind, score, balanced_by, before, after"
     picked = db.execute(
         f"""
         SELECT 'dropped' AS action, {columns} FROM rows WHERE fate IS NULL
@@ -82,7 +83,7 @@ def _example(run: Run, row: dict[str, Any]) -> Example:
         examine_row(after, run.recipe)
         example.messages = _changes(before, after)
     else:
-        if row["action"] == "kept" or row["final_step"] in {"length", "dedup"}:
+        if row["action"] == "kept" or row["final_step"] in {"length", "dedup", "split", "balance"}:
             examine_row(before, run.recipe)
         example.messages = [_plain(message) for message in before.messages[:_MESSAGES]]
     return example
@@ -94,12 +95,19 @@ _KINDS = {
     "near": "similar ({score:.2f}) to",
     "prefix": "the beginning of",
     "conflict": "another answer to the prompt of",
+    "prompt": "asks what is asked in",
+    "group": "of the group of",
 }
 
 
 def _detail(row: dict[str, Any], evidence: dict[str, Any]) -> str:
     if row["kept"]:
-        return f"{_KINDS[row['kind']].format(score=row['score'] or 0)} row {row['kept']}, which is kept"
+        where = f" ({row['place']})" if row["place"] else ""
+        return f"{_KINDS[row['kind']].format(score=row['score'] or 0)} row {row['kept']}{where}, which is kept"
+    if row["final_step"] == "balance":
+        return (
+            f"its group, {row['balanced_by'] or NONE}, has {row['before']:,} rows, of which {row['after']:,} are kept"
+        )
     text = str(evidence.get("message", ""))
     return f"{text} ({evidence['pointer']})" if text and evidence.get("pointer") else text
 

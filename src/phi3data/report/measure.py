@@ -7,8 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 from phi3data import family
 from phi3data.engine.decide import connect, parquet
+from phi3data.engine.given import AGAINST, GIVEN
 from phi3data.report import examples
-from phi3data.report.profile import Histogram, LabelCount, Profile, ReasonCount, SourceProfile, TokenProfile
+from phi3data.report.profile import (
+    BalanceProfile,
+    GroupCount,
+    Histogram,
+    LabelCount,
+    Profile,
+    ReasonCount,
+    SourceProfile,
+    TokenProfile,
+)
 from phi3data.report.verdict import judge
 from phi3data.rules import title
 from phi3data.sources.formats import FORMATS
@@ -23,7 +33,7 @@ if TYPE_CHECKING:
     from phi3data.engine.local import Run
 
 # The order of the pipeline, which is the order of the waterfall.
-STEPS = ("read", "clean", "missing", "check", "decontaminate", "length", "dedup")
+STEPS = ("read", "clean", "missing", "check", "decontaminate", "length", "dedup", "split", "balance")
 _UNEVEN = 0.1  # difference of shares between splits that is worth a warning
 _BARS = 40  # bars of the histogram of tokens
 _ROLES = {"s": "system", "u": "user", "a": "assistant", "t": "tool"}
@@ -31,16 +41,19 @@ _ROLES = {"s": "system", "u": "user", "a": "assistant", "t": "tool"}
 
 def measure(run: Run) -> Profile:
     """Return the profile of a run whose outputs are complete."""
-    with connect(run.work.folder("examine"), run.decided.bases, run.work.folder("spill")) as db:
+    with connect(run.work.folder("examine"), run.decided.bases, run.work.folder("spill"), run.given) as db:
         decisions = parquet(run.work.folder("decide") / "decisions.parquet")
-        # One row per input row: its facts, and what was decided. `fate` is NULL for rows that were dropped.
+        copies = "UNION ALL SELECT rows.* FROM rows, range(1, times) WHERE times > 1"
+        # One row per input row: its facts, and what was decided. `fate` is NULL for rows that were dropped. `lines` has
+        # the rows that are written, as often as they are.
         db.execute(
             f"""
             CREATE VIEW rows AS
-            SELECT facts.*, kept, kind, score, CASE WHEN dropped OR kept IS NOT NULL THEN NULL ELSE split END AS fate,
-                   CASE WHEN kept IS NOT NULL THEN 'dedup' ELSE step END AS final_step,
-                   CASE WHEN kept IS NOT NULL THEN code ELSE reason END AS final_reason
-            FROM facts LEFT JOIN {decisions} AS d USING (seq)
+            SELECT facts.*, kept, place, kind, score, split AS fate, times, before, after,
+                   coalesce(d.step, facts.step) AS final_step, coalesce(code, reason) AS final_reason
+            FROM facts LEFT JOIN {decisions} AS d USING (seq) WHERE given <> {AGAINST};
+            CREATE VIEW lines AS SELECT * FROM rows WHERE fate IS NOT NULL
+            {copies if run.decided.balanced else ""}
             """  # noqa: S608 (the only thing put in is a path of ours, quoted)
         )
         return _profile(run, db)
@@ -62,8 +75,9 @@ def _profile(run: Run, db: duckdb.DuckDBPyConnection) -> Profile:
         rows_kept=kept,
         rows_changed=changed,
         rows_dropped=rows_in - kept,
+        rows_added=run.decided.balanced.added if run.decided.balanced else 0,
         outputs={name: rows for name, rows in outputs.items() if rows or name == "train.jsonl"},
-        sources=[_source(run, number, db) for number in range(len(run.sources))],
+        sources=[_source(run, number, db) for number, place in enumerate(run.given) if place != AGAINST],
         dropped=_reasons(db, "SELECT final_step, final_reason FROM rows WHERE fate IS NULL"),
         changed=_reasons(
             db,
@@ -72,13 +86,10 @@ def _profile(run: Run, db: duckdb.DuckDBPyConnection) -> Profile:
         ),
         tokens=tokens,
         roles=_roles(db),
-        turns=dict(
-            db.execute(
-                "SELECT length(roles), count(*) FROM rows WHERE fate IS NOT NULL GROUP BY 1 ORDER BY 1"
-            ).fetchall()
-        ),
+        turns=dict(db.execute("SELECT length(roles), count(*) FROM lines GROUP BY 1 ORDER BY 1").fetchall()),
         label_column=_label_column(run) if labels else "",
         labels=labels,
+        balance=_balance(run),
         examples=examples.choose(run, db),
         seed=run.recipe.split.seed,
         target=run.recipe.target,
@@ -132,7 +143,7 @@ def _source(run: Run, number: int, db: duckdb.DuckDBPyConnection) -> SourceProfi
         rows=rows[0] if rows else 0,
         blank_lines=blank,
         unused_columns=[column for column in source.columns if source.rename.get(column, column) not in used],
-        notes=list(source.notes),
+        notes=[*source.notes, *([f"given for {GIVEN[run.given[number]]}"] if run.given[number] else [])],
     )
 
 
@@ -149,13 +160,13 @@ def _tokens(run: Run, db: duckdb.DuckDBPyConnection) -> TokenProfile:
         f"""SELECT coalesce(sum(tokens), 0)::BIGINT, coalesce(sum(supervised), 0)::BIGINT, coalesce(min(tokens), 0),
                    coalesce(max(tokens), 0), quantile_disc(tokens, [0.5, 0.9, 0.99]),
                    count(*) FILTER (tokens > {limit})
-            FROM rows WHERE fate IS NOT NULL""",  # noqa: S608 (a number)
+            FROM lines""",  # noqa: S608 (a number)
     )
     p50, p90, p99 = found[4] or (0, 0, 0)
     width = _bar_width(found[3])
     bars = dict(
         db.execute(
-            f"SELECT tokens // {width}, count(*) FROM rows WHERE fate IS NOT NULL GROUP BY 1"  # noqa: S608 (a number)
+            f"SELECT tokens // {width}, count(*) FROM lines WHERE tokens IS NOT NULL GROUP BY 1"  # noqa: S608 (a number)
         ).fetchall()
     )
     count = max(bars, default=0) + 1
@@ -190,18 +201,41 @@ def _roles(db: duckdb.DuckDBPyConnection) -> dict[str, int]:
     counts = ", ".join(
         f"coalesce(sum(length(roles) - length(replace(roles, '{letter}', ''))), 0)::BIGINT" for letter in _ROLES
     )
-    found = _row(db, f"SELECT {counts} FROM rows WHERE fate IS NOT NULL")  # noqa: S608 (letters of ours)
+    found = _row(db, f"SELECT {counts} FROM lines")  # noqa: S608 (letters of ours)
     return {role: count for role, count in zip(_ROLES.values(), found, strict=True) if count}
 
 
 def _labels(db: duckdb.DuckDBPyConnection) -> list[LabelCount]:
     found = db.execute(
-        """SELECT label, count(*), count(fate), count(*) FILTER (fate = 0), count(*) FILTER (fate = 1),
-                  count(*) FILTER (fate = 2)
+        """SELECT label, count(*), coalesce(sum(times), 0)::BIGINT,
+                  coalesce(sum(times) FILTER (fate = 0), 0)::BIGINT,
+                  count(*) FILTER (fate = 1), count(*) FILTER (fate = 2)
            FROM rows WHERE label IS NOT NULL GROUP BY label ORDER BY count(*) DESC, label"""
     ).fetchall()
     names = ("label", "before", "after", "train", "validation", "test")
     return [LabelCount(**dict(zip(names, row, strict=True))) for row in found]
+
+
+def _balance(run: Run) -> BalanceProfile | None:
+    done = run.decided.balanced
+    if done is None:
+        return None
+    told = done.balance
+    return BalanceProfile(
+        by=run.recipe.balance.by,
+        groups=[
+            GroupCount(group=one.name, before=one.before, after=one.after, added=one.repeated) for one in told.groups
+        ],
+        more=done.groups - len(told.groups),
+        before=done.before,
+        after=done.before - done.gone + done.added,
+        gone=done.gone,
+        added=done.added,
+        entropy_before=round(told.entropy_before, 4),
+        entropy_after=round(told.entropy_after, 4),
+        effective_before=round(told.effective_before, 2),
+        effective_after=round(told.effective_after, 2),
+    )
 
 
 def _label_column(run: Run) -> str:

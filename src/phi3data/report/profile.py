@@ -57,7 +57,7 @@ class TokenProfile(msgspec.Struct, kw_only=True):
 
 
 class LabelCount(msgspec.Struct, kw_only=True):
-    """One label: rows that were read, rows that were kept, and where those went."""
+    """One label: rows that were read, rows that were written, copies included, and where those went."""
 
     label: str
     before: int
@@ -65,6 +65,32 @@ class LabelCount(msgspec.Struct, kw_only=True):
     train: int
     validation: int
     test: int
+
+
+class GroupCount(msgspec.Struct, kw_only=True):
+    """Training rows of one group before and after balancing; `added` of those after are copies of others."""
+
+    group: str
+    before: int
+    after: int
+    added: int
+
+
+class BalanceProfile(msgspec.Struct, kw_only=True):
+    """What balancing did to the training rows. Entropies are in bits; an effective number is that of equally large
+    groups with the same entropy."""
+
+    by: str
+    groups: list[GroupCount]  # the largest, the largest first
+    more: int  # groups besides
+    before: int
+    after: int
+    gone: int  # rows dropped
+    added: int
+    entropy_before: float
+    entropy_after: float
+    effective_before: float
+    effective_after: float
 
 
 class ExampleMessage(msgspec.Struct, kw_only=True):
@@ -101,7 +127,7 @@ class Profile(msgspec.Struct, kw_only=True):
     rows_kept: int
     rows_changed: int  # of the kept ones
     rows_dropped: int
-    outputs: dict[str, int]  # file name -> rows
+    outputs: dict[str, int]  # file name -> rows; they add up to the rows kept and the copies added
     sources: list[SourceProfile]
     dropped: list[ReasonCount]  # in the order of the pipeline: the waterfall
     changed: list[ReasonCount]
@@ -113,3 +139,5 @@ class Profile(msgspec.Struct, kw_only=True):
     examples: list[Example]
     seed: int
     target: str
+    rows_added: int = 0  # copies of kept rows, in train.jsonl
+    balance: BalanceProfile | None = None  # where rows were balanced

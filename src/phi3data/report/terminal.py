@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from phi3data.report.profile import Profile, ReasonCount
+    from phi3data.report.profile import BalanceProfile, Profile, ReasonCount
 
 _REASONS = 12
+_GROUPS = 12
+_NAME = 30  # characters of a group's name
 _COLOURS = {"ready": "green", "look": "yellow", "unusable": "red"}
 _FILES = {
     "dropped.jsonl": "the dropped rows verbatim, with reasons",
@@ -25,8 +27,12 @@ def summary(profile: Profile, output: str) -> str:
     lines = ["", _count("rows in", profile.rows_in, width)]
     lines += [_count("dropped", profile.rows_dropped, width), *_reasons(profile.dropped, width)]
     lines += [_count("kept", profile.rows_kept, width, share)]
+    if profile.rows_added:
+        lines.append(_count("added", profile.rows_added, width, "copies of kept rows, in train.jsonl"))
     lines += [_count("changed", profile.rows_changed, width), *_reasons(profile.changed, width)]
     lines += [_count("tokens", profile.tokens.total, width, _tokens(profile)), ""]
+    if profile.balance:
+        lines += [*_balance(profile.balance), ""]
     for name, rows in profile.outputs.items():
         lines.append(f"  {output.rstrip('/')}/{name}  {rows:,} row{'' if rows == 1 else 's'}")
     lines += [f"  {output.rstrip('/')}/{name}  {text}" for name, text in _FILES.items()]
@@ -40,10 +46,37 @@ def brief(profile: Profile, output: str) -> str:
     parts = [f"{profile.rows_in:,} rows in", f"{profile.rows_kept:,} kept"]
     if profile.rows_changed:
         parts.append(f"{profile.rows_changed:,} of them changed")
+    if profile.rows_added:
+        parts.append(f"{profile.rows_added:,} copies added")
     if profile.rows_dropped:
         reasons = ", ".join(f"{reason.rows:,} {reason.title}" for reason in profile.dropped[:4])
         parts.append(f"{profile.rows_dropped:,} dropped ({reasons}): --dropped FILE keeps them")
-    return f"{output}: {', '.join(parts)}"
+    lines = [f"{output}: {', '.join(parts)}"]
+    return "\n".join([*lines, *_balance(profile.balance)] if profile.balance else lines)
+
+
+def _balance(balance: BalanceProfile) -> list[str]:
+    """Return training rows per group before and after, in columns, and how even the groups are."""
+    shown = balance.groups[:_GROUPS]
+    names = [_short(one.group) for one in shown]
+    width = max(12, *(len(name) for name in names))
+    head = f"{click.style(f'{balance.by:<{width}}', bold=True)}  {'before':>9}  {'after':>9}"
+    lines = [f"balance  {head}"]
+    for name, one in zip(names, shown, strict=True):
+        added = f"  {one.added:,} of them copies" if one.added else ""
+        lines.append(f"{'':9}{name:<{width}}  {one.before:>9,}  {one.after:>9,}{added}")
+    hidden = len(balance.groups) - len(shown) + balance.more
+    if hidden:
+        lines.append(f"{'':9}and {hidden:,} more: see the report")
+    even = f"{balance.effective_before:.1f} before, {balance.effective_after:.1f} after"
+    bits = f"entropy {balance.entropy_before:.2f} and {balance.entropy_after:.2f} bits"
+    return [*lines, f"{'':9}effective number of groups: {even} ({bits})"]
+
+
+def _short(group: str) -> str:
+    """Return a group's name on one line of a terminal: a system prompt may be long."""
+    text = " ".join(group.split())
+    return text if len(text) <= _NAME else f"{text[: _NAME - 1]}…"
 
 
 def _count(name: str, number: int, width: int, note: str = "") -> str:

@@ -43,8 +43,9 @@ def _warnings(profile: Profile, recipe: Recipe, kept_with: list[tuple[str, int]]
     train = profile.outputs["train.jsonl"]
     if target.minimum_rows <= train < target.advised_rows:
         yield f"{_rows(train, 'training ')}: {target.advised_rows} and more are advised (D801)."
-    if profile.rows_dropped > _MANY_DROPPED * profile.rows_in:
-        share = profile.rows_dropped / profile.rows_in
+    gone = profile.balance.gone if profile.balance else 0  # asked for
+    if profile.rows_dropped - gone > _MANY_DROPPED * profile.rows_in:
+        share = (profile.rows_dropped - gone) / profile.rows_in
         yield f"{share:.0%} of the rows were dropped: look at the reasons before you train."
     for source in profile.sources:
         count = bad.get(source.path, 0)
@@ -63,7 +64,7 @@ def _warnings(profile: Profile, recipe: Recipe, kept_with: list[tuple[str, int]]
         yield "There is no validation set: all rows ask the same, or belong to one group."
     for name, size in (("validation", recipe.split.validation), ("test", recipe.split.test)):
         rows = profile.outputs.get(f"{name}.jsonl", 0)
-        wanted = wanted_rows(size, profile.rows_kept)
+        wanted = wanted_rows(size, profile.rows_kept + gone)
         if recipe.split.enabled and rows and size and abs(rows - wanted) > max(2, 0.2 * rows):
             yield f"{_rows(rows)} are in {name}, not {wanted:,}: rows that ask the same stay together."
     lost = [label.label for label in profile.labels if not label.after]

@@ -65,11 +65,15 @@ def read(source: Source, shard: Shard) -> Iterator[Raw]:
     found = block(source, shard)
     offset, last = found.start, -1 if found.ended or found.too_long else len(found.lines) - 1
     for line, raw in enumerate(found.lines):
-        yield Raw(offset, len(raw), line, line, _row(raw, last=line == last))
+        yield Raw(offset, len(raw), line, line, value(raw, last=line == last))
         offset += len(raw) + 1
     if found.too_long:
-        line = len(found.lines)
-        yield Raw(offset, found.too_long, line, line, too_long(found.too_long))
+        yield overlong(found, offset)
+
+
+def overlong(found: Block, offset: int) -> Raw:
+    """Return the last line of a block that is too long to be read; `offset` is where it begins."""
+    return Raw(offset, found.too_long, len(found.lines), len(found.lines), too_long(found.too_long))
 
 
 def _first_line(file: IO[bytes], source: Source, shard: Shard) -> int | None:
@@ -104,7 +108,8 @@ def _rest_of_line(file: IO[bytes], have: int) -> tuple[bytes, int, bool]:
     return b"".join(parts), length, False
 
 
-def _row(raw: bytes, *, last: bool) -> object:
+def value(raw: bytes, *, last: bool) -> object:
+    """Return the value of a line, `BLANK`, or the finding that says why there is none."""
     return BLANK if jsonline.is_blank(raw) else decode(raw, last=last)
 
 

@@ -73,11 +73,11 @@ class Reader:
         return found
 
     def _annotate(self, conversation: Conversation, row: dict[str, Any]) -> None:
-        conversation.label = next((label for name in self.label_columns if (label := _scalar(row.get(name)))), None)
+        conversation.label = next((label for name in self.label_columns if (label := scalar(row.get(name)))), None)
         if self._group is not None:
             value = row.get(self._group)
             whole = isinstance(value, list | dict) and value
-            conversation.group = msgspec.json.encode(value, order="sorted").decode() if whole else _scalar(value)
+            conversation.group = msgspec.json.encode(value, order="sorted").decode() if whole else scalar(value)
         system = self._config.system
         if system:
             messages = conversation.messages
@@ -87,7 +87,7 @@ class Reader:
                 messages[0].content = system
 
 
-def _scalar(value: Any) -> str | None:
+def scalar(value: Any) -> str | None:
     """Return a label or group as text; None for null, blank text, lists and objects."""
     if isinstance(value, str):
         return value.strip() or None

@@ -12,7 +12,7 @@ validation set that was balanced would no longer measure what the data is like.
 from __future__ import annotations
 
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import numpy as np
@@ -23,13 +23,19 @@ from phi3data.similarity.plain import GOLDEN, mixed
 from phi3data.text.language import language
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
     from phi3data.chat import Conversation
 
 NONE = "(none)"  # the group of the rows without a value
+OVER_QUOTA = "over-quota"  # why a row goes
+REPEATED = "repeated"  # why a copy was added
+NO_QUOTA = (
+    "balance.by: nothing says how many rows a group is to have: set balance.cap, balance.floor, balance.rows, "
+    "balance.shares or balance.temperature too"
+)
 _Rows = Annotated[int, Meta(ge=1)]
 
 
@@ -104,10 +110,8 @@ class Balance(msgspec.Struct, frozen=True):
     effective_after: float
 
 
-def group_of(
-    conversation: Conversation, by: Literal["label", "source", "language", "system", "length"], source: str, tokens: int
-) -> str:
-    """Return the group of a row: `NONE` where it has no value. `source` is the name of its file.
+def group_of(conversation: Conversation, by: str, source: str, tokens: int) -> str:
+    """Return the group of a row: `NONE` where it has no value. `by` is no column, `source` the name of the row's file.
 
     The language is that of what is answered, which is what is learned to be written.
     """
@@ -201,15 +205,15 @@ def _filled(
     return out
 
 
-def clusters(keys: NDArray[np.uint32], digests: NDArray[np.uint64]) -> NDArray[np.uint64]:
+def clusters(columns: Iterable[NDArray[np.uint32]], digests: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """Return the cluster of each row: the key that it shares with the most rows; its digest where it shares none.
 
-    `keys`, of shape (rows, any number), are keys of bands or values of a signature: rows are similar to the degree to
+    `columns` are keys of bands or values of a signature, a key for each row in each: rows are similar to the degree to
     which their keys in one column agree. Rows are not chained: all of a cluster share one key, thus some text.
     """
     out = digests.copy()
     most = np.ones(len(digests), np.int64)
-    for column, values in enumerate(keys.T):
+    for column, values in enumerate(columns):
         _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
         rows = counts[inverse]
         better = rows > most

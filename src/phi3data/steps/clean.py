@@ -43,6 +43,8 @@ def clean(conversation: Conversation, config: CleanConfig) -> list[str]:
 
     Tool calls and tool definitions are data for programs and stay as they are.
     """
+    if _is_clean([message.content for message in conversation.messages if message.content]):
+        return []
     changed: set[str] = set()
     if config.html:
         _clean_html(conversation, changed)
@@ -50,6 +52,21 @@ def clean(conversation: Conversation, config: CleanConfig) -> list[str]:
         if message.content:
             message.content = _clean_text(message.content, config, changed)
     return [code for code in REASONS if code in changed]
+
+
+# C0 controls but tab and line feed, and DEL.
+_CONTROLS = bytes([*range(9), *range(11, 32), 127])
+
+
+def _is_clean(texts: list[str]) -> bool:
+    """Tell at a glance that there is nothing to repair, whatever is asked for: ASCII that is plain all through."""
+    said = "".join(texts)
+    if not said.isascii() or "<" in said or "&" in said or " \n" in said or "\t\n" in said:
+        return False
+    data = said.encode()
+    if len(data.translate(None, _CONTROLS)) < len(data):
+        return False
+    return not [text for text in texts if text[0].isspace() or text[-1].isspace()]
 
 
 def _clean_html(conversation: Conversation, changed: set[str]) -> None:

@@ -83,7 +83,10 @@ def missing(conversation: Conversation, config: MissingConfig) -> MissingResult:
     A message with tool calls is not missing when its text is null. A tool result that is kept becomes "".
     """
     result = MissingResult([])
+    longest = max(map(len, config.null_like), default=0)
     for number, message in enumerate(conversation.messages):
+        if _says_something(message.content or "", longest):
+            continue
         code = _missing(message, config)
         if code is None:
             continue
@@ -110,6 +113,11 @@ def missing(conversation: Conversation, config: MissingConfig) -> MissingResult:
 def _gap(code: str, message: Message, number: int) -> Finding:
     shown = f"'{message.content}' as a whole" if code == "C502" else "no text"
     return Finding(code, f"the {message.role} message has {shown}", pointer("messages", number, "content"))
+
+
+def _says_something(text: str, longest: int) -> bool:
+    """Tell at a glance that a text is not missing: it begins with something visible, and no `null_like` is as long."""
+    return len(text) > longest and "!" <= text[0] <= "~" and not text[-1].isspace()
 
 
 def _missing(message: Message, config: MissingConfig) -> str | None:

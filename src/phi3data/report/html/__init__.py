@@ -69,6 +69,7 @@ def render(profile: Profile) -> str:
         roles=view.bars(profile.roles.items()),
         turns=view.turns(profile),
         labels=view.labels(profile),
+        groups=view.groups(profile),
         splits=view.bars(profile.outputs.items()),
         chart=view.token_chart(profile.tokens),
         dropped=view.example_groups(profile, "dropped"),

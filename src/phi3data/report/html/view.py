@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from phi3data.report.profile import Example, LabelCount, Profile, ReasonCount, TokenProfile
+    from phi3data.report.profile import Example, GroupCount, LabelCount, Profile, ReasonCount, TokenProfile
 
 # With less than this share dropped, the axis of the waterfall starts above zero: a loss of 20 rows in 300,000 would be
 # a fifteenth of a pixel on a track of 1,000 pixels.
@@ -199,6 +199,23 @@ def labels(profile: Profile) -> Labels:
         after=sum(one.after for one in every),
         files=[name for name, any_row in used.items() if any_row],
     )
+
+
+@dataclass(frozen=True)
+class Groups:
+    """The largest of the groups that were balanced, how many there are besides, and the whole of every bar."""
+
+    shown: list[GroupCount]
+    more: int
+    most: int
+
+
+def groups(profile: Profile) -> Groups:
+    """Cap the groups that were balanced; no groups where none were."""
+    every = profile.balance.groups if profile.balance else []
+    shown = every[:_MOST_LABELS]
+    more = len(every) - len(shown) + (profile.balance.more if profile.balance else 0)
+    return Groups(shown, more, max((max(one.before, one.after) for one in shown), default=0))
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,7 @@ def _template() -> tuple[jinja2.Template, Markup]:
         "totals": wording.totals,
         "no_tokenizer": lambda row: wording.no_tokenizer(family.model(row.settings.model).hub),
         "text": _text,
-        "tokens": _tokens,
+        "tokens": tokens,
         "excerpt": _excerpt,
     }
     styles = "".join(
@@ -80,7 +80,7 @@ def _signs(text: str, signs: str) -> Markup:
     return out
 
 
-def _tokens(row: Inspection) -> Markup:
+def tokens(row: Inspection) -> Markup:
     """Return the tokens, each an element; its number, its name and whether it is trained on are in its title."""
     assert row.tokens is not None
     assert row.rendered is not None

@@ -1,0 +1,103 @@
+"""Nominate: which rows share the key of a band, so that their texts are to be compared.
+
+Keys are read band by band from the files that examining left, as many bands at a time as memory allows; what is held
+for all rows at once is 12 bytes a row, 20 more for the band that is looked at, and the pairs that were found.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from phi3data.engine.facts import ROW_BITS
+from phi3data.similarity import buckets
+from phi3data.similarity.bands import BANDS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import duckdb
+    from numpy.typing import NDArray
+
+_KEYS = 20_000_000  # that are held at a time (80 MB): all bands of a small data set, a few of a large one
+
+
+class _Keys(NamedTuple):
+    """Where the keys of the wanted rows stand: the files in the order of the rows, with the places in each."""
+
+    files: list[tuple[Path, NDArray[np.int32]]]
+
+    def of(self, bands: list[int]) -> dict[int, NDArray[np.uint32]]:
+        """Return the keys of some bands."""
+        found: dict[int, list[NDArray[np.uint32]]] = {band: [] for band in bands}
+        for path, places in self.files:
+            table = _read(path, [f"band{band}" for band in found])
+            for band, keys in found.items():
+                column = np.asarray(table[f"band{band}"])
+                keys.append(column if len(places) == len(column) else column[places])
+        return {band: np.concatenate(keys) for band, keys in found.items()}
+
+
+def _keys(seqs: NDArray[np.int64], examined: Path) -> _Keys:
+    shards = seqs >> ROW_BITS
+    files: list[tuple[Path, NDArray[np.int32]]] = []
+    for mine in np.split(seqs, np.flatnonzero(np.diff(shards)) + 1):
+        path = examined / f"{mine[0] >> ROW_BITS:06d}.bands.parquet"
+        held = np.asarray(_read(path, ["seq"])["seq"])
+        files.append((path, np.searchsorted(held, mine).astype(np.int32)))
+    return _Keys(files)
+
+
+def _read(path: Path, names: list[str]) -> pa.Table:
+    """Read some columns of a small file: `read_table` takes five times as long to get going."""
+    with pq.ParquetFile(path) as file:
+        return file.read(names, use_threads=False)
+
+
+def nominate(connection: duckdb.DuckDBPyConnection, examined: Path) -> int:
+    """Make the table `nominated` of pairs of rows of the view `candidates` that share the key of a band.
+
+    The rows that share one with too many to be compared with all of them make the table `crowded`; returns how many
+    these are.
+    """
+    seqs = np.asarray(connection.sql("SELECT seq FROM candidates ORDER BY seq").fetchnumpy()["seq"], np.int64)
+    found, crowded = np.zeros(0, np.uint64), np.zeros(0, np.int64)
+    keys = _keys(seqs, examined) if len(seqs) else _Keys([])
+    step = max(1, min(BANDS, _KEYS // max(1, len(seqs))))
+    for first in range(0, BANDS if len(seqs) else 0, step):
+        bands = list(range(first, min(first + step, BANDS)))
+        columns = keys.of(bands)
+        more = [found]
+        for band in bands:
+            near, crowd = buckets.pairs(columns[band])
+            more.append(near)
+            if len(crowd.rows):
+                crowded = np.union1d(crowded, crowd.rows)
+                ids, places = _wanted(connection, seqs[crowd.rows])
+                after = (band + 1) % BANDS
+                following = columns[after] if after in columns else keys.of([after])[after]
+                more.append(buckets.thinned(crowd, following[crowd.rows], ids, places))
+        found = np.unique(np.concatenate(more))
+    one, other = buckets.unpacked(found)
+    _table(connection, "nominated", {"one": seqs[one], "other": seqs[other]})
+    _table(connection, "crowded", {"seq": seqs[crowded]})
+    return len(crowded)
+
+
+def _wanted(
+    connection: duckdb.DuckDBPyConnection, seqs: NDArray[np.int64]
+) -> tuple[NDArray[np.uint64], NDArray[np.float64]]:
+    """Return what orders these rows: their digests, and how much each is wanted."""
+    connection.register("wanted", pa.table({"seq": seqs, "number": np.arange(len(seqs))}))
+    found = connection.sql("SELECT id, place FROM bands JOIN wanted USING (seq) ORDER BY number").fetchnumpy()
+    connection.unregister("wanted")
+    return np.asarray(found["id"], np.uint64), np.asarray(found["place"], np.float64)
+
+
+def _table(connection: duckdb.DuckDBPyConnection, name: str, columns: dict[str, NDArray[np.int64]]) -> None:
+    connection.register("made", pa.table(columns))
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT * FROM made")  # noqa: S608 (a name of ours)
+    connection.unregister("made")

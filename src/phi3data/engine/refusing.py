@@ -1,0 +1,55 @@
+"""What no step can mend: rows in which the linter still finds an error for this model and destination.
+
+`prepare` drops them, so that `check` finds no error in a row that it wrote: secrets, control tokens spelled in a text,
+function calls that the chat template cannot write, arguments that are no JSON. Turns, gaps and lengths have steps of
+their own.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from phi3data import targets
+from phi3data.lint.conversation import Plan, judge
+from phi3data.rules import RULES, template, texts, tools
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from phi3data.chat import Conversation
+    from phi3data.engine.recipe import Recipe
+    from phi3data.findings import Finding
+    from phi3data.tokens.count import TokenizerRef
+
+_ROWS = texts.BATCH
+
+
+class Refusing:
+    """Finds the first error of a row, of the kinds that only a row as it is written shows."""
+
+    def __init__(self, recipe: Recipe, tokenizer: TokenizerRef) -> None:
+        target = targets.target(recipe.target)
+        errors = {code for code, rule in RULES.items() if target.severity(code, rule.severity) == "error"}
+        self._codes = errors - set(recipe.check.ignore)
+        codes = frozenset(self._codes & (texts.CODES | {rule.code for rule in template.RULES}))
+        self._judge = judge(Plan(codes, recipe.model, tokenizer.path or None, recipe.target))
+
+    def errors(self, talks: Sequence[Conversation]) -> dict[int, Finding]:
+        """Return the first error of each conversation that has one, by its number."""
+        found: dict[int, Finding] = {}
+        for start in range(0, len(talks), _ROWS):
+            group = talks[start : start + _ROWS]
+            for number, finding in self._judge.many(group, [0] * len(group)):
+                if finding.code in self._codes:
+                    found.setdefault(start + number, finding)
+        for number, talk in enumerate(talks):
+            if number not in found and (
+                talk.tools or any(turn.tool_calls or turn.tool_call_id for turn in talk.messages)
+            ):
+                row = {"messages": talk.messages} | ({"tools": talk.tools} if talk.tools else {})
+                wrong = (each for each in tools.check(msgspec.to_builtins(row)) if each.code in self._codes)
+                if (first := next(wrong, None)) is not None:
+                    found[number] = first
+        return dict(sorted(found.items()))

@@ -8,7 +8,7 @@ STAMP  := $(shell cat pyproject.toml constraints.txt | cksum | cut -d' ' -f1)
 TORCH  := $(shell sed -n 's/^torch==//p' constraints.txt)
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test lint format bench clean sample-data screenshot
+.PHONY: demo demo-train test lint format bench clean sample-data screenshot
 
 # The main job on messy sample data, offline: a report in out/demo/report.html.
 demo: $(VENV)/data-$(STAMP)
@@ -16,6 +16,23 @@ demo: $(VENV)/data-$(STAMP)
 	HF_HUB_OFFLINE=1 $(BIN)/phi3data prepare $(addprefix sample_data/,agent_chats.jsonl faq.csv howto.alpaca.json support_chats.sharegpt.json) -o out/demo
 	@echo
 	@echo "Open out/demo/report.html in a browser."
+
+# Training, offline and without a GPU: a tiny Phi-3 learns sample_data/faq.csv in under three minutes of two cores.
+demo-train: $(VENV)/all-$(STAMP)
+	rm -rf out/demo-train
+	$(BIN)/python scripts/make_tiny_model.py out/demo-train/model
+	$(BIN)/phi3data prepare sample_data/faq.csv --tokenizer out/demo-train/model -o out/demo-train/data
+	$(BIN)/phi3train init out/demo-train/train.toml --model out/demo-train/model --data out/demo-train/data $(addprefix --set ,$(DEMO))
+	$(BIN)/phi3train run out/demo-train/train.toml
+	$(BIN)/phi3train eval out/demo-train/run --max-tokens 160
+	$(BIN)/phi3train sample out/demo-train/run
+	@echo
+	@echo "The run is in out/demo-train/run: open report.html there; metrics.jsonl and samples.jsonl are the numbers."
+	@echo "The configuration, with a comment on every key, is out/demo-train/train.toml."
+
+# A model of a million parameters that starts from noise learns at a higher rate than a real one.
+DEMO := output=out/demo-train/run method.kind=full train.learning_rate=5e-3 train.batch_tokens=2048 train.epochs=4 \
+	packing.length=512 samples.max_tokens=160
 
 # Everything: the suite, the slow tests included.
 test: $(VENV)/all-$(STAMP)

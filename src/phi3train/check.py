@@ -50,10 +50,11 @@ def render(checked: Checked) -> str:
     """Return the findings as lines for the terminal."""
     lines = [f"note: {note}" for note in checked.notes]
     for split, account in checked.splits.items():
+        learned = "" if account["classes"] else f", {account['supervised_tokens']:,} learned"
         lines.append(
-            f"{split}: {account['rows']:,} rows, {account['tokens']:,} tokens, {account['supervised_tokens']:,} learned"
-            f", longest {account['longest']:,}"
+            f"{split}: {account['rows']:,} rows, {account['tokens']:,} tokens{learned}, longest {account['longest']:,}"
         )
+        lines += [f"  {number:>7,} of the class {name}" for name, number in account["classes"].items()]
         by_reason: dict[str, list[dict[str, str]]] = defaultdict(list)
         for lost in account["dropped_rows"]:
             by_reason[lost["reason"]].append(lost)

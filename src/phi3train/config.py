@@ -31,7 +31,17 @@ class ModelConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         Literal["pretrained", "random"],
         Meta(description='"random" starts from noise, for tests of the pipeline and of its speed.'),
     ] = "pretrained"
-    attention: Annotated[Literal["sdpa", "eager"], Meta(description="How attention is computed.")] = "sdpa"
+    attention: Annotated[
+        Literal["auto", "varlen", "sdpa", "eager"],
+        Meta(
+            description="How attention is computed: varlen keeps packed rows apart by a kernel, the others by a mask. "
+            "auto takes varlen on a GPU, sdpa on a CPU."
+        ),
+    ] = "auto"
+    kernels: Annotated[
+        Literal["auto", "torch", "liger"],
+        Meta(description="Norms, RoPE and SwiGLU: PyTorch's, or Liger's (GPU only); auto takes Liger's if installed."),
+    ] = "auto"
 
 
 class DataConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -56,13 +66,34 @@ class MethodConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """Which weights learn."""
 
     kind: Annotated[
-        Literal["full", "lora", "dora", "qlora"],
-        Meta(description="All weights, or adapters: LoRA, DoRA, or LoRA over 4-bit weights (qlora, NVIDIA GPU only)."),
+        Literal["full", "lora", "dora", "qlora", "classify"],
+        Meta(
+            description="full: all weights. lora, dora: adapters. qlora: LoRA over 4-bit weights, NVIDIA GPU only. "
+            "classify: a head that names a row's class."
+        ),
     ] = "lora"
     rank: Annotated[Count, Meta(description="Rank of the adapters.")] = 16
     alpha: Annotated[Positive, Meta(description="Scale of the adapters: alpha / rank times their product.")] = 32.0
     dropout: Annotated[Share, Meta(description="Dropout before the adapters, fraction 0–1.")] = 0.0
     targets: Annotated[tuple[str, ...], Meta(description="Linear layers that get an adapter.")] = LINEAR
+
+
+class ClassifyConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The classification head, for method.kind = "classify"."""
+
+    weights: Annotated[
+        Literal["lora", "full"], Meta(description="Which weights learn beside the head: adapters, or all.")
+    ] = "lora"
+    label_column: Annotated[
+        str | None, Meta(description="Column with the class; else label, category, intent or topic, if there is one.")
+    ] = None
+    reads: Annotated[
+        Literal["prompt", "conversation"],
+        Meta(description="What is classified: the messages before the last answer, or all of them."),
+    ] = "prompt"
+    class_weights: Annotated[
+        Literal["none", "balanced"], Meta(description="What counts the same in the loss: each row, or each class.")
+    ] = "none"
 
 
 class TrainConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -104,6 +135,7 @@ class TrainConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     checkpointing: Annotated[
         bool | None, Meta(description="Compute activations twice to save memory; planned from the memory otherwise.")
     ] = None
+    compile: Annotated[bool, Meta(description="Let torch.compile fuse the model: a slow start, faster steps.")] = False
     save_every: Annotated[Count | None, Meta(description="Steps between checkpoints; ten a run otherwise.")] = None
     keep: Annotated[Count, Meta(description="Checkpoints that are kept.")] = 2
     tensorboard: Annotated[bool, Meta(description="Write TensorBoard files to logs/.")] = False
@@ -156,6 +188,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     model: Annotated[ModelConfig, Meta(description="Which model is trained.")] = ModelConfig()
     data: Annotated[DataConfig, Meta(description="What it is trained on.")] = DataConfig()
     method: Annotated[MethodConfig, Meta(description="Which weights learn.")] = MethodConfig()
+    classify: Annotated[ClassifyConfig, Meta(description="The classification head.")] = ClassifyConfig()
     train: Annotated[TrainConfig, Meta(description="The optimisation.")] = TrainConfig()
     packing: Annotated[PackingConfig, Meta(description="Several conversations in one row.")] = PackingConfig()
     truncation: Annotated[TruncationConfig, Meta(description="Conversations that are too long.")] = TruncationConfig()
@@ -163,11 +196,32 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     samples: Annotated[SamplesConfig, Meta(description="Answers that the model writes.")] = SamplesConfig()
 
 
+def under_head(config: Config) -> Config:
+    """Return the configuration of the weights under a classification head; the same where there is none.
+
+    Rows of classes are never packed: the head reads the end of a row. The rate for all weights is that of the BERT
+    paper (2e-5): a head that starts from noise learns nothing at 5e-6.
+    """
+    if config.method.kind != "classify":
+        return config
+    full = config.classify.weights == "full"
+    train = config.train
+    if full and train.learning_rate is None:
+        train = msgspec.structs.replace(train, learning_rate=2e-5)
+    return msgspec.structs.replace(
+        config,
+        method=msgspec.structs.replace(config.method, kind=config.classify.weights),
+        packing=msgspec.structs.replace(config.packing, enabled=False),
+        train=train,
+    )
+
+
 def learning_rate(config: Config) -> float:
     """Return the peak learning rate: as given or the method's own, times the multiplier.
 
     Adapters start from nothing and bear the higher rate of the LoRA papers; 5e-6 is what Foundry takes for Phi-3.
     """
+    config = under_head(config)
     own = 5e-6 if config.method.kind == "full" else 2e-4
     rate = config.train.learning_rate
     return (own if rate is None else rate) * config.train.learning_rate_multiplier

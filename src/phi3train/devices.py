@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from phi3data.errors import UsageError
 from phi3train.plan.plan import Device
+from phi3train.processes import count
 
 if TYPE_CHECKING:
     from phi3train.config import Config
@@ -16,12 +17,17 @@ _CPU_PEAK = 1e11  # operations per second: an order of magnitude, to be replaced
 
 
 def here() -> tuple[str, Device]:
-    """Return this machine's device, "cuda" or "cpu", and what a plan needs to know of it."""
+    """Return this process's device, "cuda" or "cpu", and what a plan needs to know of it."""
     import torch
 
+    from phi3train.attention import available
+
+    processes = count()
     if torch.cuda.is_available():
-        return "cuda", Device(memory=float(torch.cuda.get_device_properties(0).total_memory))
-    return "cpu", Device(memory=float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")), peak=_CPU_PEAK)
+        memory = float(torch.cuda.get_device_properties(torch.cuda.current_device()).total_memory)
+        return "cuda", Device(memory=memory, varlen=available(), processes=processes)
+    memory = float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")) / processes
+    return "cpu", Device(memory=memory, peak=_CPU_PEAK, processes=processes)
 
 
 def precision(config: Config, device: str) -> Precision:

@@ -63,28 +63,31 @@ def evaluate(
     Rows go by length, so that little is padded; rows over the LongRoPE `window` (tokens) share no batch with others.
     The model is left in the mode in which it was.
     """
-    ordered = sorted(rows, key=len)
-    edge = next((index for index, row in enumerate(ordered) if window is not None and len(row) > window), len(ordered))
     nll, hits, tokens = [], 0, 0
     with evaluating(model, precision):
-        for group in (ordered[:edge], ordered[edge:]):
-            for batch in _batches(group, micro_batch):
-                for losses in token_losses(model, padded(batch)):
-                    nll.append(float(losses.nll.double().sum()))
-                    hits += int(losses.hits.sum())
-                    tokens += len(losses.nll)
+        for batch in batches(rows, micro_batch, window):
+            for losses in token_losses(model, padded(batch)):
+                nll.append(float(losses.nll.double().sum()))
+                hits += int(losses.hits.sum())
+                tokens += len(losses.nll)
     return Exact(nll=math.fsum(nll), tokens=tokens, hits=hits)
 
 
-def _batches(rows: Sequence[Row], size: int) -> Iterator[Sequence[Row]]:
-    """Yield up to `size` rows at a time, fewer where they are so long that their logits would fill the memory."""
-    start = 0
-    while start < len(rows):
-        end = min(start + size, len(rows))
-        while end > start + 1 and (end - start) * len(rows[end - 1]) > _TOKENS:
-            end -= 1
-        yield rows[start:end]
-        start = end
+def batches(rows: Sequence[Row], size: int, window: int | None) -> Iterator[Sequence[Row]]:
+    """Yield up to `size` rows at a time by length, fewer where they are so long that logits would fill the memory.
+
+    Rows over the LongRoPE `window` (tokens) share no batch with others.
+    """
+    ordered = sorted(rows, key=len)
+    edge = next((index for index, row in enumerate(ordered) if window is not None and len(row) > window), len(ordered))
+    for group in (ordered[:edge], ordered[edge:]):
+        start = 0
+        while start < len(group):
+            end = min(start + size, len(group))
+            while end > start + 1 and (end - start) * len(group[end - 1]) > _TOKENS:
+                end -= 1
+            yield group[start:end]
+            start = end
 
 
 class evaluating:  # noqa: N801 (a context manager, used like a function)
@@ -109,10 +112,10 @@ class evaluating:  # noqa: N801 (a context manager, used like a function)
         self._model.train(self._was)
 
 
-def padded(rows: Sequence[Row]) -> dict[str, torch.Tensor]:
-    """Return rows as a batch, filled up on the right; what is filled up is neither attended to nor learned."""
+def padded(rows: Sequence[Row], fill: int = 0) -> dict[str, torch.Tensor]:
+    """Return rows as a batch, filled up on the right with an id; that is neither attended to nor learned."""
     width = max(len(row) for row in rows)
-    ids = torch.zeros((len(rows), width), dtype=torch.long)
+    ids = torch.full((len(rows), width), fill, dtype=torch.long)
     labels = torch.full((len(rows), width), IGNORED, dtype=torch.long)
     mask = torch.zeros((len(rows), width), dtype=torch.long)
     for number, row in enumerate(rows):
@@ -140,3 +143,9 @@ def token_losses(model: nn.Module, batch: dict[str, Any]) -> list[Losses]:
         nll = functional.cross_entropy(picked, targets, reduction="none")
         out.append(Losses(nll, picked.argmax(-1) == targets))
     return out
+
+
+def row_losses(model: nn.Module, row: Row) -> torch.Tensor:
+    """Return the negative log-likelihoods of one row alone."""
+    (losses,) = token_losses(model, padded([row]))
+    return losses.nll

@@ -4,12 +4,14 @@ run.json         state, totals, versions, seed, device
 config.toml      the configuration as resolved; config.given.toml as it was written
 data.json        per split: file, sha256, counts, what was left out and why
 plan.json        predicted, and measured
-preview.html     the first conversations as they are trained on
+preview.html     the first conversations as they are trained on; preview.json holds the same
 metrics.jsonl    one line a step, one an evaluation
 samples.jsonl    answers at each evaluation
 checkpoints/     checkpoint-N: everything that a run goes on from, the newest ones
 best/            the best model by the validation rows; the last one without them
 logs/            TensorBoard
+eval.json        what phi3train eval measured; confusion.json, of a classification head, true against predicted classes
+report.html      all of it for people; REPORT.md is the short form
 """
 
 from __future__ import annotations
@@ -45,10 +47,10 @@ class Progress(msgspec.Struct, kw_only=True):
 
 
 class RunFolder:
-    """One run on the disk."""
+    """One run on the disk. One that is not to be written to only reads: of several processes, the first one writes."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, *, writes: bool = True) -> None:
+        self.path, self._writes = path, writes
         self.checkpoints, self.best = path / "checkpoints", path / "best"
         self.metrics, self.samples = path / "metrics.jsonl", path / "samples.jsonl"
 
@@ -66,16 +68,19 @@ class RunFolder:
 
     def write(self, name: str, value: Any) -> None:
         """Write a JSON file of the folder, whole or not at all."""
-        with whole(self.path / name) as file:
-            file.write(msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n")
+        self.write_text(name, msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n")
 
     def write_text(self, name: str, text: str) -> None:
         """Write a text file of the folder, whole or not at all."""
+        if not self._writes:
+            return
         with whole(self.path / name) as file:
             file.write(text.encode())
 
     def append(self, path: Path, value: Any) -> int:
         """Append a line of JSON to metrics or samples and return the size of the file."""
+        if not self._writes:
+            return 0
         with path.open("ab") as file:
             file.write(msgspec.json.encode(value) + b"\n")
             return file.tell()
@@ -90,6 +95,8 @@ class RunFolder:
 
     def complete(self, progress: Progress, keep: int) -> None:
         """Mark the checkpoint of a step as complete, and remove older ones but `keep`."""
+        if not self._writes:
+            return
         with whole(self.checkpoints / f"checkpoint-{progress.step}" / MARKER) as file:
             file.write(msgspec.json.encode(progress))
         for old in sorted(self.checkpoints.glob("checkpoint-*"), key=_step)[:-keep]:
@@ -97,6 +104,8 @@ class RunFolder:
 
     def go_back(self, progress: Progress) -> None:
         """Take from metrics and samples what was written after a checkpoint, and half checkpoints away."""
+        if not self._writes:
+            return
         for path, size in ((self.metrics, progress.metrics), (self.samples, progress.samples)):
             if path.exists():
                 with path.open("r+b") as file:

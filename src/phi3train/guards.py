@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from phi3data.errors import InputError, Phi3kitError
-from phi3train.evaluation import evaluating, padded, token_losses
+from phi3train.evaluation import evaluating, padded, row_losses, token_losses
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -74,21 +74,26 @@ def packing_self_test(
     return found
 
 
-def refuse_not_finite(model: nn.Module, step: int, rows: Callable[[], Sequence[Row]], precision: Precision) -> None:
+def refuse_not_finite(
+    model: nn.Module,
+    step: int,
+    rows: Callable[[], Sequence[Row]],
+    precision: Precision,
+    loss: Callable[[nn.Module, Row], torch.Tensor] = row_losses,
+) -> None:
     """Raise `NotFiniteError` with the rows to blame where a gradient is infinite or no number.
 
-    Call it between the backward pass and the update; `rows` are those of the step, asked for only when needed.
+    Call it between the backward pass and the update; `rows` are those of the step, asked for only when needed, and
+    `loss` is that of one row alone.
     """
     gradients = [each.grad for each in model.parameters() if each.grad is not None]
-    if math.isfinite(float(torch.nn.utils.get_total_norm(gradients))):
+    norm: Any = torch.nn.utils.get_total_norm(gradients)
+    whole = norm.full_tensor() if hasattr(norm, "full_tensor") else norm  # where processes hold parts of the weights
+    if math.isfinite(float(whole)):
         return
     members = rows()
     with evaluating(model, precision):
-        poisoned = [
-            row.id
-            for row in members
-            if not all(torch.isfinite(losses.nll).all() for losses in token_losses(model, padded([row])))
-        ]
+        poisoned = [row.id for row in members if not torch.isfinite(loss(model, row)).all()]
     named = poisoned or [row.id for row in members]
     what = "rows whose loss is not finite" if poisoned else "rows of the step (the loss of each alone is finite)"
     more = f" and {len(named) - _NAMED:,} more" if len(named) > _NAMED else ""

@@ -72,8 +72,10 @@ def _fit(config: Config) -> tuple[dict[str, Any], dict[str, str]]:
     width = min(width, max(longest, batch))
     fitted = {"train.batch_tokens": batch, "packing.length": width}
     steps = round(config.train.epochs * data.tokens / batch)
+    named = len({row.label for row in data.rows if row.label is not None})
+    learned = f"{named:,} classes" if named else f"{data.supervised:,} of them learned"
     notes = {
-        "data.train": f"{len(data.rows):,} rows, {data.tokens:,} tokens, {data.supervised:,} of them learned.",
+        "data.train": f"{len(data.rows):,} rows, {data.tokens:,} tokens, {learned}.",
         "train.batch_tokens": f"About {max(steps, 1):,} steps in {config.train.epochs:g} epochs.",
         "packing.length": f"The longest row has {longest:,} tokens.",
     }

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from phi3data.errors import InputError
-from phi3train.config import Config
+from phi3train.config import Config, under_head
+from phi3train.data.labelled import refuse_unlabelled
 from phi3train.data.load import Data, load
 from phi3train.data.order import MicroBatches
 from phi3train.data.prepared import Split
@@ -37,9 +38,14 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
         """The training rows."""
         return self.data["train"]
 
-    def order(self) -> MicroBatches:
-        """Return the order of the training rows."""
-        return MicroBatches(self.train.over, self.plan.micro_batch, self.config.seed)
+    @property
+    def classes(self) -> list[str]:
+        """The classes of the training rows by name, none where tokens are learned."""
+        return sorted({row.label for row in self.train.rows if row.label is not None})
+
+    def order(self, number: int = 0) -> MicroBatches:
+        """Return the order of the training rows, as the process of a number goes through it."""
+        return MicroBatches(self.train.over, self.plan.micro_batch, self.config.seed, self.plan.processes, number)
 
 
 def make(config: Config, device: Device, precision: Precision) -> Job:
@@ -49,18 +55,26 @@ def make(config: Config, device: Device, precision: Precision) -> Job:
     """
     model = find(config.model)
     shape = shape_of(model.settings)
-    check_targets(config, shape)
+    weights = under_head(config)
+    check_targets(weights, shape)
     data = load(config, model)
-    planned = plan(config, shape, workload(data["train"], shape.window), device, precision)
-    batches = len(MicroBatches(data["train"].over, planned.micro_batch, config.seed))
+    planned = plan(weights, shape, workload(data["train"], shape.window), device, precision)
+    batches = len(MicroBatches(data["train"].over, planned.micro_batch, config.seed, planned.processes))
     step = with_batches(planned.steps, config.train, batches, planned.accumulation)
     planned = msgspec.structs.replace(planned, steps=step)
     return Job(config=config, model=model, shape=shape, data=data, plan=planned)
 
 
 def refuse_unfit(job: Job) -> None:
-    """Raise `InputError` where so many rows teach nothing that something is wrong, or ids are not in the vocabulary."""
+    """Raise `InputError` where so many rows teach nothing that something is wrong, or ids are not in the vocabulary.
+
+    For a classification head: where a row has no class, or one that no training row has.
+    """
+    if job.config.method.kind == "classify" and len(job.classes) < 2:
+        raise InputError(f"data.train: all rows are of the class '{job.classes[0]}': a head needs two classes at least")
     for split, data in job.data.items():
+        if job.classes:
+            refuse_unlabelled(f"data.{split}", data.rows, data.lost, job.classes)
         bad = [each for each in data.lost if each.reason in {NOTHING, UNENDED}]
         seen = len(data.rows) + len(data.lost)
         if len(bad) > _TOO_MANY * seen:

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from phi3data.chat import Conversation, Message
 from phi3data.errors import UsageError
 from phi3data.text.normalise import normalise
 from phi3data.tokens.encode import encoder
-from phi3train import settings
+from phi3train import report, settings
 from phi3train.data.load import Data, load
 from phi3train.data.prepared import Split, files
 from phi3train.devices import here, precision
@@ -18,13 +19,18 @@ from phi3train.evaluation import Exact, evaluate
 from phi3train.folder import RunFolder
 from phi3train.generation import Prompt, Sample, answer, prompts, stop_rate, stops
 from phi3train.loading import load_model, load_tokenizer, load_trained
-from phi3train.models import find
+from phi3train.models import find, read_settings
 from phi3train.offline import go_offline
+from phi3train.refusals import Refusals, count, questions
+from phi3train.report.warnings import refusals
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from phi3train.config import Config
+
+_KEPT = 5  # answers of each kind in eval.json
+_OPENING = 48  # tokens: a refusal is known by how an answer opens
 
 
 class Answers(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,17 +43,31 @@ class Answers(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Measured(msgspec.Struct, frozen=True, kw_only=True):
-    """One model. `loss` is in nats per learned token."""
+    """One model. `loss` is in nats per learned token; `answers` and `refusals` are None where none were asked for."""
 
     loss: float
     perplexity: float
     token_accuracy: float
     tokens: int
     answers: Answers | None
+    refusals: Refusals | None = None
+
+
+class Beside(msgspec.Struct, frozen=True, kw_only=True):
+    """The answers of both models to one prompt."""
+
+    id: str
+    prompt: str
+    wanted: str
+    trained: str
+    base: str
 
 
 class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
-    """The trained model and its base on the same rows. `rows` were evaluated, `dropped` could not be."""
+    """The trained model and its base on the same rows. `rows` were evaluated, `dropped` could not be.
+
+    `samples` are the first answers, those to the prompts of refusals after the others.
+    """
 
     data: str
     sha256: str
@@ -55,10 +75,11 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
     dropped: int
     trained: Measured
     base: Measured
+    samples: list[Beside] = []
 
 
 class Trained:
-    """A finished run, to be evaluated and sampled from."""
+    """A finished run, to be evaluated and sampled from. `classes` are those of its head, if it has one."""
 
     def __init__(self, path: Path) -> None:
         """Open a run folder. Raises `OutputError` for one that is none, `UsageError` for one without a model yet."""
@@ -74,6 +95,7 @@ class Trained:
         self.tokenizer = load_tokenizer(self.model)
         self.encoder = encoder(self.model.tokenizer, self.model.profile)
         self.ends = stops(self.model, self.encoder)
+        self.classes = classes_of(self.folder.best) if self.config.method.kind == "classify" else []
 
     def data(self, path: Path | None) -> Data:
         """Return held-out rows: of a file, else the run's own test rows, else its validation rows."""
@@ -92,7 +114,7 @@ class Trained:
         """Return the trained model, or the one that it was trained from."""
         if base:
             return load_model(self.config, self.model, self.precision, self.device)
-        return load_trained(self.config, self.model, self.folder.best, self.precision, self.device)
+        return load_trained(self.config, self.model, self.folder.best, self.precision, self.device, self.classes)
 
     def answer(self, model: Any, asked: list[Prompt], *, max_tokens: int, temperature: float) -> list[Sample]:
         """Let a model answer prompts."""
@@ -107,11 +129,20 @@ class Trained:
             precision=self.precision,
         )
 
-    def evaluate(self, path: Path | None, *, answers: int, max_tokens: int) -> Evaluation:
-        """Measure the trained model and its base, and write eval.json. `answers` prompts are answered by both."""
+    def evaluate(
+        self, path: Path | None, *, answers: int, max_tokens: int, refusable: Path | None = None
+    ) -> Evaluation:
+        """Measure the trained model and its base, and write eval.json and the report.
+
+        `answers` prompts of the rows are answered by both, and those of the file `refusable` to count refusals.
+        Raises `UsageError` for a classification head: `classification.measuring` measures it.
+        """
+        if self.classes:
+            raise UsageError(f"{self.folder.path}: holds a classification head, which writes no text")
         data = self.data(path)
         asked = prompts(data.rows, answers, self.ends)
-        measured = []
+        risky = [self._prompt(each) for each in questions(refusable)] if refusable else []
+        measured, said = [], []
         for base in (False, True):
             model = self.load(base=base)
             found = evaluate(
@@ -121,8 +152,10 @@ class Trained:
                 precision=self.precision,
                 window=self.model.window,
             )
-            written = self.answer(model, asked, max_tokens=max_tokens, temperature=0) if asked else []
-            measured.append(_measured(found, written))
+            written = self.answer(model, asked, max_tokens=max_tokens, temperature=0)
+            refused = self.answer(model, risky, max_tokens=min(max_tokens, _OPENING), temperature=0)
+            measured.append(_measured(found, written, refused))
+            said.append(written[:_KEPT] + refused[:_KEPT])
             del model  # one of the two at a time
         done = Evaluation(
             data=str(data.path),
@@ -131,16 +164,23 @@ class Trained:
             dropped=len(data.lost),
             trained=measured[0],
             base=measured[1],
+            samples=[
+                Beside(id=ours.id, prompt=ours.prompt, wanted=ours.wanted, trained=ours.answer, base=theirs.answer)
+                for ours, theirs in zip(*said, strict=True)
+            ],
         )
         self.folder.write("eval.json", done)
+        report.write(self.folder.path)
         return done
 
     def prompt(self, text: str) -> Prompt:
         """Return the prompt of one user message."""
-        from phi3data.chat import Conversation, Message
+        return self._prompt(Conversation([Message("user", text)]))
 
-        asked = Conversation([Message("user", text), Message("assistant", "x")])
-        encoded = self.encoder.encode(asked, control_text=self.config.data.control_text)
+    def _prompt(self, asked: Conversation) -> Prompt:
+        """Return the prompt that asks for the answer to a conversation."""
+        answered = msgspec.structs.replace(asked, messages=[*asked.messages, Message("assistant", "x")])
+        encoded = self.encoder.encode(answered, loss_on="last", control_text=self.config.data.control_text)
         return Prompt(id="prompt", ids=encoded.ids[: encoded.mask.index(True)], answer=[])
 
 
@@ -158,9 +198,13 @@ def render(found: Evaluation) -> str:
             ("exact match", ours.exact_match, theirs.exact_match, ".1%"),
             ("F1 of words", ours.f1, theirs.f1, ".1%"),
         ]
+    before, after = found.base.refusals, found.trained.refusals
+    if before is not None and after is not None:
+        rows.append(("refusal rate", after.rate, before.rate, ".1%"))
     lines = [f"{found.data}: {found.rows:,} rows, {found.trained.tokens:,} learned tokens"]
     lines += [f"{'':<16}{'trained':>12}{'base':>12}"]
     lines += [f"{name:<16}{format(trained, form):>12}{format(base, form):>12}" for name, trained, base, form in rows]
+    lines += [f"warning: {each}" for each in refusals(after, before)]
     return "\n".join(lines) + "\n"
 
 
@@ -173,7 +217,13 @@ def f1(answer: str, wanted: str) -> float:
     return 2 * common / (ours.total() + theirs.total())
 
 
-def _measured(found: Exact, written: list[Sample]) -> Measured:
+def classes_of(best: Path) -> list[str]:
+    """Return the classes of a saved head, in the order of its outputs."""
+    table = read_settings(best)["id2label"]
+    return [table[str(number)] for number in range(len(table))]
+
+
+def _measured(found: Exact, written: list[Sample], refused: list[Sample]) -> Measured:
     answers = None
     if written:
         answers = Answers(
@@ -188,4 +238,5 @@ def _measured(found: Exact, written: list[Sample]) -> Measured:
         token_accuracy=found.accuracy,
         tokens=found.tokens,
         answers=answers,
+        refusals=count([each.answer for each in refused]) if refused else None,
     )

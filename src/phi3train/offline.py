@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 
 _SETTINGS = {
     "HF_HUB_OFFLINE": "1",
@@ -24,6 +25,7 @@ def go_offline() -> None:
     imported; where they are already, only the network is closed.
     """
     os.environ.update(_SETTINGS)
+    warnings.filterwarnings("ignore", category=FutureWarning, module="transformers|trl|peft")  # theirs to mend
     constants = sys.modules.get("huggingface_hub.constants")
     if constants is not None:  # it has read the environment
         for name in ("HF_HUB_OFFLINE", "HF_HUB_DISABLE_TELEMETRY"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from phi3data import family
+from phi3train.config import under_head
 from phi3train.data.load import load
 from phi3train.models import find, read_settings
 from phi3train.plan.plan import Plan, check_targets, full_rows, plan
@@ -32,8 +33,9 @@ def plan_for(config: Config, device: Device, *, read: bool) -> tuple[Plan, bool]
 
         settings = read_settings(Path(config.model.path))
         shape, context = shape_of(settings), int(settings.get("max_position_embeddings", profile.context))
-    check_targets(config, shape)
+    weights = under_head(config)
+    check_targets(weights, shape)
     if not read or not config.data.train:
-        return plan(config, shape, full_rows(config, context), device, precision), True
+        return plan(weights, shape, full_rows(weights, context), device, precision), True
     rows = load(config, find(config.model), ("train",))["train"]
-    return plan(config, shape, workload(rows, shape.window), device, precision), False
+    return plan(weights, shape, workload(rows, shape.window), device, precision), False

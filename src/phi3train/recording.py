@@ -61,7 +61,11 @@ class Recorder(TrainerCallback):
     def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ARG002
         """Stop before an update with a gradient that is no number."""
         refuse_not_finite(
-            kwargs["model"], state.global_step, lambda: self.rows(state.global_step), self.job.plan.precision
+            kwargs["model"],
+            state.global_step,
+            lambda: self.rows(state.global_step),
+            self.job.plan.precision,
+            self.trainer.row_losses,
         )
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ARG002
@@ -113,7 +117,7 @@ class Recorder(TrainerCallback):
         if self._asked:
             line["stop_rate"] = self._sample()
         progress.metrics = self.folder.append(self.folder.metrics, line)
-        self._say(f"validation: {loss:.4f} nats a token, perplexity {metrics['eval_perplexity']:.3f}")
+        self._say(f"validation: {self.trainer.said(metrics)}")
         if progress.best is None or loss < progress.best:
             progress.best, progress.best_step, progress.waited = loss, progress.step, 0
             self.save_best()
@@ -136,6 +140,7 @@ class Recorder(TrainerCallback):
         part = self.folder.best.with_name("best.part")
         shutil.rmtree(part, ignore_errors=True)
         self.trainer.save_model(str(part))
+        (part / "training_args.bin").unlink(missing_ok=True)  # a pickle
         shutil.rmtree(self.folder.best, ignore_errors=True)
         part.rename(self.folder.best)
 

@@ -125,10 +125,10 @@ def test_the_mean_context_is_what_tokens_attend_to(lengths: list[int], window: i
     assert mean_context(lengths, window) == pytest.approx(sum(attended) / len(attended))
 
 
-def _plan(memory: float = 80, **values: Any) -> Any:
+def _plan(memory: float = 80, device: Device | None = None, **values: Any) -> Any:
     config = settings.load(None, {key.replace("__", "."): value for key, value in values.items()})
     shape = shapes()[config.model.name]
-    return plan(config, shape, full_rows(config, 4096), Device(memory=memory * GIB), "bf16")
+    return plan(config, shape, full_rows(config, 4096), device or Device(memory=memory * GIB), "bf16")
 
 
 def test_the_step_is_the_same_whatever_fits() -> None:
@@ -144,6 +144,25 @@ def test_the_step_is_the_same_whatever_fits() -> None:
 def test_packed_rows_go_one_at_a_time() -> None:
     assert _plan(141).micro_batch == 1
     assert _plan(141, train__micro_batch=4).micro_batch == 4
+
+
+def test_packed_rows_go_together_where_a_kernel_keeps_them_apart() -> None:
+    kernel = Device(memory=141 * GIB, varlen=True)
+    assert _plan(device=kernel).attention == "varlen"
+    assert _plan(device=kernel).micro_batch == 4
+    assert _plan(device=kernel, model__attention="sdpa").micro_batch == 1
+
+
+def test_gpus_share_the_rows_of_a_step() -> None:
+    one, four = (_plan(device=Device(memory=80 * GIB, varlen=True, processes=count)) for count in (1, 4))
+    assert one.steps == four.steps
+    assert four.micro_batch * four.accumulation * 4 == four.steps.rows
+    assert four.tokens_per_second == pytest.approx(4 * one.tokens_per_second)
+    # Rows that cannot be shared out evenly are rounded, and what a process has is what its micro-batches divide.
+    three = _plan(device=Device(memory=80 * GIB, processes=3))
+    assert (one.steps.rows, three.steps.rows) == (8, 9)
+    with pytest.raises(UsageError, match="1,001 processes for 1,000 rows: take fewer processes"):
+        _plan(device=Device(memory=80 * GIB, processes=1001))
 
 
 def test_recomputation_is_planned_only_where_it_must_be() -> None:

@@ -24,6 +24,7 @@ from phi3train import settings
 from phi3train.data.order import MicroBatches
 from phi3train.devices import here
 from phi3train.folder import MARKER, Progress, RunFolder
+from phi3train.generation import prompts
 from phi3train.guards import NotFiniteError
 from phi3train.job import Job, make
 from phi3train.loading import load_model, load_tokenizer
@@ -108,6 +109,15 @@ def test_a_trained_model_stops_and_answers_as_it_was_taught(done: Path) -> None:
     best = min(line["eval_loss"] for line in _lines(done / "metrics.jsonl") if "eval_loss" in line)
     assert found.trained.loss == pytest.approx(best, rel=1e-5)
     assert json.loads((done / "eval.json").read_text("utf-8"))["trained"]["loss"] == found.trained.loss
+
+
+def test_a_trained_model_stops_in_19_of_20_samples(done: Path) -> None:
+    """Drawn, not the likeliest: each prompt is answered twice."""
+    trained = Trained(done)
+    asked = prompts(trained.data(None).rows, 10, trained.ends) * 2
+    drawn = trained.answer(trained.load(base=False), asked, max_tokens=12, temperature=0.7)
+    assert len(drawn) == 20
+    assert sum(sample.stopped for sample in drawn) >= 19
 
 
 def test_the_prompt_of_a_text_is_that_of_a_row(done: Path) -> None:
@@ -264,6 +274,7 @@ def test_the_best_model_is_kept_and_a_run_without_progress_ends(model: Path, cha
         {"train__label_smoothing": 0.1, "train__optimizer": "sgd", "train__schedule": "constant"},
         {"train__loss": "dft", "train__checkpointing": True, "method__kind": "lora"},
         {"train__precision": "bf16", "model__attention": "eager", "method__kind": "full"},
+        {"model__attention": "varlen", "method__kind": "dora", "method__dropout": 0.1},
     ],
 )
 def test_every_option_trains(model: Path, chats: Path, tmp_path: Path, values: dict[str, Any]) -> None:

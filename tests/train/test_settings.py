@@ -50,7 +50,7 @@ def test_every_key_is_explained() -> None:
         ("lora_r=8", "configuration: unknown key 'lora_r'; did you mean 'method.rank'?"),
         (
             "method.kind=loar",
-            "configuration: method.kind: invalid enum value 'loar': expected one of full, lora, dora, qlora",
+            "configuration: method.kind: invalid enum value 'loar': expected one of full, lora, dora, qlora, classify",
         ),
         ("train.epochs=0", "configuration: train.epochs: expected float > 0.0"),
         ("seed.x=1", "configuration: seed: expected int, got object"),

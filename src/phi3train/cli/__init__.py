@@ -6,12 +6,11 @@ Exit codes: 0 done or clean, 1 findings (`check`), 2 bad usage or input that can
 from __future__ import annotations
 
 import sys
-from importlib import import_module
 
 import click
 
 from phi3data.cli import run
-from phi3data.errors import did_you_mean
+from phi3data.cli.group import Commands
 from phi3data.version import VERSION
 
 COMMANDS = {
@@ -23,36 +22,22 @@ COMMANDS = {
     "run": "Train: the main job.",
     "eval": "Measure a trained model on held-out rows.",
     "sample": "Let a trained model answer.",
+    "compare": "Show what differs between runs, and what it did.",
+    "report": "Write the page of a run anew.",
+    "export": "Make a bundle to hand over: a job, a model, an adapter.",
+    "verify": "Hold a bundle against the runtimes that will load it.",
+    "upload": "Put a bundle into Azure Blob storage.",
 }
 _MODULES = {"schema": "init"}
 
 
-class _Commands(click.Group):
-    """Lists the commands without importing them."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 (click's name)
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:  # noqa: ARG002 (click's name)
-        if name not in COMMANDS:
-            return None
-        command = getattr(import_module(f"phi3train.cli.{_MODULES.get(name, name)}"), f"{name}_command")
-        assert isinstance(command, click.Command)
-        return command
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
-            raise click.UsageError(f"no such command '{args[0]}'{did_you_mean(args[0], COMMANDS)}", ctx)
-        return super().resolve_command(ctx, args)
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
-        with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
-
-
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=Commands,
+    table=COMMANDS,
+    modules=_MODULES,
+    package=__name__,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.version_option(VERSION, prog_name="phi3train")
 def group() -> None:
     """Train a Phi model on the data that phi3data prepared, and see everything before it is spent."""

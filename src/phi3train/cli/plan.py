@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 @click.option("--memory", type=float, default=80.0, show_default=True, metavar="GIB", help="Memory of the GPU.")
 @click.option("--tflops", type=float, default=989.0, show_default=True, help="Dense bf16 rate of the GPU.")
 @click.option("--mfu", type=click.FloatRange(0, 1, min_open=True), help="Part of it that training reaches [0.4].")
+@click.option("--gpus", type=click.IntRange(1), default=1, show_default=True, help="How many of them share the run.")
 @click.option("--no-data", is_flag=True, help="Read no data: assume full rows.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def plan_command(
@@ -26,6 +27,7 @@ def plan_command(
     memory: float,
     tflops: float,
     mfu: float | None,
+    gpus: int,
     *,
     no_data: bool,
     as_json: bool,
@@ -43,7 +45,7 @@ def plan_command(
     from phi3train.plan.text import render
     from phi3train.planning import plan_for
 
-    device = Device(memory=memory * GIB, peak=tflops * 1e12, mfu=mfu or MFU)
+    device = Device(memory=memory * GIB, peak=tflops * 1e12, mfu=mfu or MFU, varlen=True, processes=gpus)
     made, assumed = plan_for(resolved, device, read=not no_data)
     click.echo(msgspec.json.encode(made) if as_json else render(made, resolved, device, assumed=assumed), nl=as_json)
     return int(not made.fits)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from phi3data.errors import UsageError
 from phi3train.cli import options
 
 
@@ -41,6 +42,8 @@ def sample_command(
     from phi3train.measuring import Trained
 
     trained = Trained(run)
+    if trained.classes:
+        raise UsageError(f"{run}: holds a classification head, which writes no text: measure it with phi3train eval")
     asked = [trained.prompt(text) for text in texts] or prompts(trained.data(data).rows, number, trained.ends)
     made = trained.answer(trained.load(base=base), asked, max_tokens=max_tokens, temperature=temperature)
     for sample in made:

@@ -11,10 +11,11 @@ import numpy as np
 
 from phi3data.errors import InputError
 from phi3data.sources.files import digest
-from phi3data.sources.reader import SourceConfig
+from phi3train.config import under_head
+from phi3train.data.labelled import refuse_unlabelled, row_maker, source_config
 from phi3train.data.pack import best_fit_decreasing, efficiency
 from phi3train.data.prepared import Split, files, verify
-from phi3train.data.rows import Lost, Row, RowMaker, read
+from phi3train.data.rows import IGNORED, Lost, Row, RowMaker, read
 
 if TYPE_CHECKING:
     from phi3train.config import Config
@@ -64,6 +65,13 @@ class Data(msgspec.Struct, frozen=True, kw_only=True):
         }
         return made if self.capacity is None else {**made, "seq_lengths": [len(row) for row in rows]}
 
+    def blank(self) -> dict[str, list[int]]:
+        """Return a row of which nothing is learned, for a process that has none left in an epoch."""
+        made = self.ready(
+            min(range(len(self.packs)), key=lambda pack: sum(len(self.rows[at]) for at in self.packs[pack]))
+        )
+        return {**made, "labels": [IGNORED] * len(made["labels"])}
+
     def ids(self, pack: int) -> list[str]:
         """Return the ids of the conversations in a row of the trainer."""
         return [self.rows[index].id for index in self.packs[pack]]
@@ -78,6 +86,7 @@ class Data(msgspec.Struct, frozen=True, kw_only=True):
             "supervised_tokens": self.supervised,
             "longest": max((len(row) for row in self.rows), default=0),
             "trimmed": {row.id: row.trimmed for row in self.rows if row.trimmed},
+            "classes": dict(sorted(Counter(row.label for row in self.rows if row.label is not None).items())),
             "packed_rows": None if self.capacity is None else len(self.packs),
             "packing_efficiency": None if self.capacity is None else round(self.efficiency, 4),
             "dropped": dict(sorted(Counter(each.reason for each in self.lost).items())),
@@ -95,7 +104,7 @@ def load(config: Config, model: Model, splits: tuple[Split, ...] = ("train", "va
     folder = Path(config.data.train)
     if folder.is_dir():
         verify(folder, model)
-    maker = RowMaker(config, model)
+    maker = row_maker(config, model)
     return {split: _split(config, model, maker, split, named[split]) for split in splits if split in named}
 
 
@@ -107,16 +116,17 @@ def packing_length(config: Config, limit: int) -> int:
 def _split(config: Config, model: Model, maker: RowMaker, split: Split, path: Path) -> Data:
     rows: list[Row] = []
     lost: list[Lost] = []
-    for placed in read(path, SourceConfig(format=config.data.format)):
+    for placed in read(path, source_config(config)):
         made = maker.row(placed)
         if isinstance(made, Row):
             rows.append(made)
         else:
             lost.append(made)
     if not rows:
+        refuse_unlabelled(f"data.{split}", rows, lost, ())
         reasons = ", ".join(f"{name}: {number:,}" for name, number in Counter(each.reason for each in lost).items())
         raise InputError(f"{path}: no row can be trained on ({reasons or 'there is none'})")
-    packed = config.packing.enabled and split == "train"
+    packed = under_head(config).packing.enabled and split == "train"
     capacity = packing_length(config, maker.limit) if packed else None
     over = [model.window is not None and len(row) > model.window for row in rows]
     packs = _packs([len(row) for row in rows], over, capacity)

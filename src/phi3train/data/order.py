@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import ceil
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,28 +16,37 @@ class MicroBatches:
 
     `buckets` gives each row's bucket: no micro-batch mixes two, since LongRoPE picks its factors by the longest
     position in a batch. What is left of a bucket makes a smaller micro-batch: no row is left out of an epoch.
+
+    Of several `processes` each, by its `number`, yields every n-th micro-batch, so that a step has the same rows as
+    with one process. Where an epoch ends before all have one, the others get the blank row, numbered after the last.
     """
 
     drop_last = False
 
-    def __init__(self, buckets: Sequence[bool], size: int, seed: int) -> None:
+    def __init__(self, buckets: Sequence[bool], size: int, seed: int, processes: int = 1, number: int = 0) -> None:
         self.batch_size, self._seed, self._epoch = size, seed, 0
+        self._processes, self._number, self._blank = processes, number, len(buckets)
         self._buckets = [
             rows for bucket in (False, True) if len(rows := np.flatnonzero(np.asarray(buckets, dtype=bool) == bucket))
         ]
 
     def __len__(self) -> int:
-        return sum(-(-len(rows) // self.batch_size) for rows in self._buckets)
+        """Return the micro-batches of one process in an epoch."""
+        batches = sum(ceil(len(rows) / self.batch_size) for rows in self._buckets)
+        return ceil(batches / self._processes)
 
     def __iter__(self) -> Iterator[list[int]]:
-        return iter(self.epoch(self._epoch))
+        """Yield this process's micro-batches of the epoch."""
+        batches = self.epoch(self._epoch)
+        for at in range(self._number, len(self) * self._processes, self._processes):
+            yield batches[at] if at < len(batches) else [self._blank]
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch, from 0, that iteration yields."""
         self._epoch = epoch
 
     def epoch(self, number: int) -> list[list[int]]:
-        """Return the micro-batches of an epoch, from 0."""
+        """Return the micro-batches of all processes in an epoch, from 0."""
         random = np.random.Generator(np.random.PCG64([self._seed, number]))
         size = self.batch_size
         batches = []
@@ -46,8 +56,9 @@ class MicroBatches:
         return [batches[index] for index in random.permutation(len(batches))]
 
     def step(self, step: int, accumulation: int) -> list[int]:
-        """Return the rows of an optimiser step, counted from 0 over all epochs."""
+        """Return the rows of an optimiser step, counted from 0 over all epochs; `accumulation` is one process's."""
         per_epoch = -(-len(self) // accumulation)
         epoch, within = divmod(step, per_epoch)
-        batches = self.epoch(epoch)[within * accumulation : (within + 1) * accumulation]
+        each = accumulation * self._processes
+        batches = self.epoch(epoch)[within * each : (within + 1) * each]
         return [row for batch in batches for row in batch]

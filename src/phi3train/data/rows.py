@@ -18,7 +18,7 @@ from phi3data.sources.open import open_source, read_all
 from phi3data.sources.reader import Reader, SourceConfig
 from phi3data.sources.source import BLANK
 from phi3data.tokens.encode import ControlTokenError, Encoder, encoder
-from phi3train.data.truncate import TOO_LONG, truncate
+from phi3train.data.truncate import TOO_LONG, Fitted, truncate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,13 +34,14 @@ Ids = npt.NDArray[np.int32]
 class Row(msgspec.Struct, frozen=True, kw_only=True):
     """One conversation, ready. `ids` and `labels` are of one length; labels are ids, or `IGNORED`.
 
-    `trimmed` counts the messages that were left out of it.
+    `trimmed` counts the messages that were left out of it. `label` is its class, where classes are learned.
     """
 
     id: str  # file:record, from 1, with .sub where one record holds several conversations
     ids: Ids
     labels: Ids
     trimmed: int = 0
+    label: str | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -67,6 +68,7 @@ class Placed(msgspec.Struct, frozen=True):
 
 
 UNREADABLE, UNRENDERABLE, CONTROL, NOTHING, UNENDED = "unreadable", "template", "control-text", "nothing", "no-end"
+UNLABELLED = "no-label"
 REASONS = {
     UNREADABLE: "not a row of the file's format",
     UNRENDERABLE: "the chat template cannot write it",
@@ -74,6 +76,7 @@ REASONS = {
     TOO_LONG: "longer than the limit",
     NOTHING: "no token of it is learned",
     UNENDED: "no end of turn is learned: the model would not learn to stop",
+    UNLABELLED: "has no class",
 }
 
 
@@ -111,17 +114,9 @@ class RowMaker:
 
         Raises `UsageError` for a row that is too long under the policy "error".
         """
-        conversation = placed.conversation
-        if isinstance(conversation, Finding):
-            return Lost(placed.id, UNREADABLE, f"{conversation.message} ({conversation.code})")
-        try:
-            fitted = truncate(placed.id, conversation, self._encode, self.limit, self._policy)
-        except ControlTokenError as error:
-            return Lost(placed.id, CONTROL, error.finding.message)
-        except TemplateError as error:
-            return Lost(placed.id, UNRENDERABLE, f"{error.finding.message} ({error.finding.code})")
-        if isinstance(fitted, str):
-            return Lost(placed.id, TOO_LONG, fitted)
+        fitted = self._fit(placed)
+        if isinstance(fitted, Lost):
+            return fitted
         ids = np.asarray(fitted.ids, dtype=np.int32)
         labels = np.where(np.asarray(fitted.mask, dtype=bool), ids, IGNORED).astype(np.int32)
         row = Row(id=placed.id, ids=ids, labels=labels, trimmed=fitted.trimmed)
@@ -135,11 +130,25 @@ class RowMaker:
         """Return the conversation as its row holds it, its oldest turns left out where they are; None if none is."""
         if isinstance(placed.conversation, Finding):
             return None
+        fitted = self._fit(placed)
+        return self._part(placed.conversation) if isinstance(fitted, Lost) else fitted.conversation
+
+    def _fit(self, placed: Placed) -> Fitted | Lost:
+        conversation = placed.conversation
+        if isinstance(conversation, Finding):
+            return Lost(placed.id, UNREADABLE, f"{conversation.message} ({conversation.code})")
         try:
-            fitted = truncate(placed.id, placed.conversation, self._encode, self.limit, self._policy)
-        except (ControlTokenError, TemplateError):
-            return placed.conversation
-        return placed.conversation if isinstance(fitted, str) else fitted.conversation
+            part = self._part(conversation)
+            fitted = truncate(placed.id, part, self._encode, self.limit, self._policy)
+        except ControlTokenError as error:
+            return Lost(placed.id, CONTROL, error.finding.message)
+        except TemplateError as error:
+            return Lost(placed.id, UNRENDERABLE, f"{error.finding.message} ({error.finding.code})")
+        return Lost(placed.id, TOO_LONG, fitted) if isinstance(fitted, str) else fitted
+
+    def _part(self, conversation: Conversation) -> Conversation:
+        """Return what of a conversation goes into its row."""
+        return conversation
 
     def _encode(self, conversation: Conversation) -> tuple[list[int], list[bool]]:
         encoded = self._encoder.encode(conversation, loss_on=self._data.loss_on, control_text=self._data.control_text)

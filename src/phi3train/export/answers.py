@@ -26,9 +26,12 @@ class Greedy(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Expected(msgspec.Struct, frozen=True, kw_only=True):
-    """Answers of the weights in the bundle. `request` is the first of the questions, as an endpoint is asked it."""
+    """Answers of the weights in the bundle; of a classification head, the number of the class.
 
-    request: dict[str, Any]
+    `request` is the first of the questions as an endpoint is asked it, None for a head, which answers no chat.
+    """
+
+    request: dict[str, Any] | None
     answers: list[Greedy]
 
 
@@ -44,6 +47,25 @@ def expected(model: Any, story: Story, about: Model, ends: list[int]) -> Expecte
         answers.append(Greedy(prompt=ids, answer=greedy(model, ids, ends)))
     said = [{"role": message.role, "content": message.content} for message in asked[0]]
     return Expected(request={"messages": said, "max_tokens": _TOKENS, "temperature": 0}, answers=answers)
+
+
+def classified(model: Any, story: Story, pad: int) -> Expected:
+    """Let a head name the classes of the first conversations that it was trained on; rows end where it reads."""
+    answers = []
+    for inspection in story.preview:
+        ids = [token.id for token in inspection.tokens or []]
+        while ids and ids[-1] == pad:
+            ids.pop()
+        if ids:
+            answers.append(Greedy(prompt=ids, answer=[head(model, ids)]))
+    return Expected(request=None, answers=answers)
+
+
+def head(model: Any, ids: list[int]) -> int:
+    """Return the number of the class of a row."""
+    model.eval()
+    with torch.no_grad():
+        return int(model(input_ids=torch.tensor([ids], device=model.device)).logits[0].argmax())
 
 
 def _question(inspection: Inspection) -> list[Message]:

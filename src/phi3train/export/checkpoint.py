@@ -19,11 +19,13 @@ from phi3data.family.jinja import JinjaTemplate
 from phi3data.family.written import to_jinja
 from phi3data.tokens.count import template_of
 from phi3data.tokens.encode import encoder
+from phi3train.data.labelled import pad_id
 from phi3train.export import card, dialect
-from phi3train.export.answers import Expected, expected
+from phi3train.export.answers import Expected, classified, expected
 from phi3train.export.bundle import Manifest, building, read_json, seal, write_json
 from phi3train.export.weights import save, whole
 from phi3train.generation import stops
+from phi3train.measuring import classes_of
 from phi3train.models import find, read_settings
 from phi3train.offline import go_offline
 from phi3train.report.story import read as read_story
@@ -51,7 +53,7 @@ def export_model(run: Path, output: Path, *, name: str, dtype: Dtype = "auto", o
     with building(output, overwrite=overwrite) as folder:
         save(made.model, folder / "model", kept)
         ends = _write_settings(folder / "model", model, dtype=kept)
-        answers = expected(made.model, story, model, ends) if not classes else None
+        answers = _answers(made.model, story, model, ends)
         return _finish(folder, story, model, answers, Manifest(
             kind="model", name=name, base_model=model.profile.hub,
             facts={**_facts(story), "dtype": kept, "merge_difference": made.difference, "eos_token_id": ends},
@@ -78,7 +80,7 @@ def export_adapter(run: Path, output: Path, *, name: str, overwrite: bool = Fals
             folder / "adapter" / "adapter_config.json", {**settings, "base_model_name_or_path": model.profile.hub}
         )
         ends = _write_tokenizer(folder / "adapter", model)
-        answers = expected(made.model, story, model, ends) if not classes else None
+        answers = _answers(made.model, story, model, ends)
         return _finish(folder, story, model, answers, Manifest(
             kind="adapter", name=name, base_model=model.profile.hub, facts={**_facts(story), "eos_token_id": ends},
         ))  # fmt: skip
@@ -98,8 +100,14 @@ def _open(run: Path) -> tuple[Story, Model, tuple[str, ...]]:
     story = read_story(run)
     if not (run / "best").is_dir():
         raise UsageError(f"{run}: has no model yet: phi3train run with --resume auto goes on with it")
-    classes = tuple(story.confusion.classes) if story.confusion else ()
+    classes = tuple(classes_of(run / "best")) if story.config.method.kind == "classify" else ()
     return story, find(story.config.model), classes
+
+
+def _answers(made: Any, story: Story, model: Model, ends: list[int]) -> Expected:
+    if story.config.method.kind == "classify":
+        return classified(made, story, pad_id(model))
+    return expected(made, story, model, ends)
 
 
 def _dtype(story: Story) -> Literal["float32", "bfloat16"]:
@@ -152,11 +160,11 @@ def _special(profile: ModelProfile) -> dict[str, Any]:
     return {"eos_token": profile.vocabulary.end_of_text, "pad_token": profile.pad}
 
 
-def _finish(folder: Path, story: Story, model: Model, answers: Expected | None, manifest: Manifest) -> Manifest:
+def _finish(folder: Path, story: Story, model: Model, answers: Expected, manifest: Manifest) -> Manifest:
     (folder / "deploy").mkdir()
-    if answers is not None:
+    if answers.request is not None:
         write_json(folder / "deploy" / "test_request.json", answers.request)
-        write_json(folder / "deploy" / "expected.json", answers)
+    write_json(folder / "deploy" / "expected.json", answers)
     (folder / "MODEL_CARD.md").write_text(card.render(story, model, manifest), "utf-8")
     own = model.folder / "LICENSE"
     (folder / "LICENSE").write_text(own.read_text("utf-8") if own.is_file() else card.MIT, "utf-8")

@@ -58,7 +58,12 @@ def _rope(settings: Mapping[str, Any]) -> dict[str, Any]:
     if rope["rope_type"] == "su":  # its name before it was in transformers
         rope["rope_type"] = "longrope"
     rope.setdefault("rope_theta", settings.get("rope_theta", 10_000.0))
-    for key in ("partial_rotary_factor", "original_max_position_embeddings"):
+    known = ["partial_rotary_factor"]
+    if rope["rope_type"] == "longrope":
+        known.append("original_max_position_embeddings")
+    else:
+        rope.pop("original_max_position_embeddings", None)  # a usual rope has no use for it
+    for key in known:
         if settings.get(key) is not None:
             rope.setdefault(key, settings[key])
     return dict(sorted(rope.items()))

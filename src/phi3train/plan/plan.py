@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
@@ -22,12 +22,20 @@ MFU = 0.4
 FILLED = 0.94
 
 
+Attention = Literal["varlen", "sdpa", "eager"]
+
+
 class Device(msgspec.Struct, frozen=True, kw_only=True):
-    """What a run has: bytes of memory, operations per second at its peak, and the part of them that is reached."""
+    """What a process has: bytes of memory, operations per second at its peak, and the part of them that is reached.
+
+    `varlen` tells whether it has the kernel for packed rows, `processes` how many such devices share the run.
+    """
 
     memory: float
     peak: float = PEAK
     mfu: float = MFU
+    varlen: bool = False
+    processes: int = 1
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,6 +49,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     accumulation: int
     checkpointing: bool
     precision: Precision
+    attention: Attention
+    processes: int
     memory: Memory
     operations: float
     tokens_per_second: float
@@ -52,13 +62,13 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 def plan(config: Config, shape: Shape, load: Workload, device: Device, precision: Precision) -> Plan:
     """Return the plan: the largest micro-batch that fits, without recomputation if possible.
 
-    The rows of a step stay the same whatever the micro-batch, and so do the results. Packed rows are full, and go one
-    at a time. Raises `UsageError` for a
-    configured micro-batch that does not divide a step.
+    The rows of a step stay the same whatever the micro-batch, and so do the results; several processes share them.
+    Raises `UsageError` for a configured micro-batch that does not divide a step, and for more processes than rows.
     """
-    step = steps(config.train, load)
-    sizes = chosen(config.train, step.rows)
-    if config.packing.enabled and config.train.micro_batch is None:
+    step = steps(config.train, load, device.processes)
+    sizes = chosen(config.train, step.rows // device.processes)
+    attention = attention_of(config, precision, varlen=device.varlen)
+    if config.packing.enabled and config.train.micro_batch is None and attention != "varlen":
         # TRL joins the packed rows of a micro-batch into one, and masked attention costs the square of its length.
         sizes = sizes[-1:]
     options = (False, True) if config.train.checkpointing is None else (config.train.checkpointing,)
@@ -82,16 +92,18 @@ def plan(config: Config, shape: Shape, load: Workload, device: Device, precision
     operations = shape.operations(config.method, load.context)
     # Recomputation is a second forward pass: a third more for all weights, a half more for frozen ones.
     extra = 1.0 if not again else 4 / 3 if config.method.kind == "full" else 3 / 2
-    rate = device.peak * device.mfu / (operations * extra)
+    rate = device.processes * device.peak * device.mfu / (operations * extra)
     return Plan(
         parameters=shape.parameters,
         trainable=shape.trainable(config.method),
         workload=load,
         steps=step,
         micro_batch=size,
-        accumulation=step.rows // size,
+        accumulation=step.rows // (size * device.processes),
         checkpointing=again,
         precision=precision,
+        attention=attention,
+        processes=device.processes,
         memory=need,
         operations=operations,
         tokens_per_second=rate,
@@ -99,6 +111,14 @@ def plan(config: Config, shape: Shape, load: Workload, device: Device, precision
         fits=found is not None,
         advice="" if found else _advice(config, need, room),
     )
+
+
+def attention_of(config: Config, precision: Precision, *, varlen: bool) -> Attention:
+    """Return how attention is computed: as configured, else by the varlen kernel where the device has it."""
+    if config.model.attention != "auto":
+        return config.model.attention
+    # The kernel is for half precision, and only packed rows gain by it.
+    return "varlen" if varlen and precision == "bf16" and config.packing.enabled else "sdpa"
 
 
 def full_rows(config: Config, context: int, conversations: int = 1000) -> Workload:

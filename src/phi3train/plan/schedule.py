@@ -52,12 +52,20 @@ def workload(data: Data, window: int | None) -> Workload:
     )
 
 
-def steps(config: TrainConfig, load: Workload) -> Steps:
-    """Return the steps of a run: rows per step such that a step has the tokens, or conversations, that are asked."""
+def steps(config: TrainConfig, load: Workload, processes: int = 1) -> Steps:
+    """Return the steps of a run: rows per step such that a step has the tokens, or conversations, that are asked.
+
+    Each process has as many rows of a step as any other. Raises `UsageError` for more processes than rows.
+    """
+    if processes > load.rows:
+        raise UsageError(
+            f"{processes:,} processes for {load.rows:,} rows: take fewer processes, or a shorter packing.length"
+        )
     per_conversation = load.tokens / load.conversations
     wanted = config.batch_tokens if config.batch_size is None else config.batch_size * per_conversation
     per_row = load.tokens / load.rows
-    rows = min(max(1, round(wanted * config.batch_size_multiplier / per_row)), load.rows)
+    most = load.rows // processes
+    rows = processes * min(max(1, round(wanted * config.batch_size_multiplier / per_row / processes)), most)
     per_epoch = math.ceil(load.rows / rows)
     return Steps(rows=rows, tokens=round(rows * per_row), per_epoch=per_epoch, total=_total(config, per_epoch))
 

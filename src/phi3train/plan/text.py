@@ -36,10 +36,13 @@ def render(plan: Plan, config: Config, device: Device, *, assumed: bool) -> str:
             f"data         {load.conversations:,} conversations, {load.tokens:,} tokens ({load.supervised:,} learned) "
             f"in {load.rows:,} rows"
         )
-    lines.append(
-        f"step         {step.rows:,} rows, about {step.tokens:,} tokens: micro-batch {plan.micro_batch} x "
-        f"{plan.accumulation} accumulated, checkpointing {'on' if plan.checkpointing else 'off'}, {plan.precision}"
-    )
+    shared = f" on {plan.processes} GPUs" if plan.processes > 1 else ""
+    batch = f"micro-batch {plan.micro_batch} x {plan.accumulation} accumulated{shared}"
+    again = "on" if plan.checkpointing else "off"
+    lines += [
+        f"step         {step.rows:,} rows, about {step.tokens:,} tokens: {batch}",
+        f"computing    {plan.precision}, {plan.attention} attention, checkpointing {again}",
+    ]
     if not assumed:
         lines.append(f"run          {step.total:,} steps ({step.per_epoch:,} an epoch)")
     full = "" if plan.fits else "  DOES NOT FIT"

@@ -18,13 +18,13 @@ def main(folder: str, questions: str, out: str) -> None:
     import torch
     import transformers
     from safetensors.torch import save_file
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
 
     asked = json.loads(Path(questions).read_text("utf-8"))
     tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    model: Any = AutoModelForCausalLM.from_pretrained(
-        folder, local_files_only=True, torch_dtype=torch.float32, attn_implementation="eager"
-    )
+    head = "SequenceClassification" in json.loads((Path(folder) / "config.json").read_text("utf-8"))["architectures"][0]
+    kind: Any = AutoModelForSequenceClassification if head else AutoModelForCausalLM
+    model = kind.from_pretrained(folder, local_files_only=True, torch_dtype=torch.float32, attn_implementation="eager")
     model.eval()
     answers, logits = [], {}
     with torch.no_grad():
@@ -32,6 +32,9 @@ def main(folder: str, questions: str, out: str) -> None:
             logits[str(number)] = model(input_ids=torch.tensor([row])).logits[0].float().contiguous()
         for prompt in asked["prompts"]:
             ids = torch.tensor([prompt])
+            if head:
+                answers.append([int(model(input_ids=ids).logits[0].argmax())])
+                continue
             made = model.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=asked["tokens"])
             answers.append(made[0, len(prompt) :].tolist())
     save_file(logits, f"{out}.safetensors")

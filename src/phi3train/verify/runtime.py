@@ -144,11 +144,11 @@ def _questions(model: Path, folder: Path) -> dict[str, Any]:
     drawn = torch.Generator().manual_seed(0)
     rows = [torch.randint(vocabulary, (length,), generator=drawn).tolist() for length in lengths]
     wanted = _expected(folder)
-    conversation = wanted.request["messages"]
+    conversation = wanted.request["messages"] if wanted.request else [{"role": "user", "content": "Hi"}]
     return {
         "rows": rows,
         "prompts": [each.prompt for each in wanted.answers],
-        "tokens": max(len(each.answer) for each in wanted.answers),
+        "tokens": max((len(each.answer) for each in wanted.answers), default=1),
         "conversations": [conversation, [*conversation, {"role": "assistant", "content": "Yes.\n"}]],
         "texts": list(_TEXTS),
     }

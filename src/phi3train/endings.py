@@ -15,6 +15,7 @@ from phi3data.errors import OutputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from types import FrameType
 
     from phi3train.folder import RunFolder
     from phi3train.plan.plan import Plan
@@ -29,11 +30,18 @@ def interruptible(interrupt: Callable[[], None]) -> Iterator[None]:
         yield
         return
 
-    def stop(number: int, frame: object) -> None:  # noqa: ARG001 (as signal calls it)
+    def stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 (as signal calls it)
         sys.stderr.write(f"{signal.Signals(number).name}: saving after this step, then --resume auto goes on\n")
         signal.signal(signal.SIGINT, signal.default_int_handler)
         interrupt()
 
+    with handling(stop):
+        yield
+
+
+@contextmanager
+def handling(stop: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """Let `stop` take SIGTERM and SIGINT, as signal calls it."""
     before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         yield

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import signal
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,11 +23,13 @@ from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
 from phi3data.errors import UsageError
 from phi3data.sources.files import whole
+from phi3train.endings import handling
 from phi3train.folder import RunFolder
 from phi3train.resuming import refuse_other
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from types import FrameType
 
     from phi3train.config import Config
 
@@ -107,16 +109,13 @@ def _forwarded() -> Iterator[None]:
     A terminal's Ctrl-C reaches the processes too, and a second SIGINT would end them at once.
     """
 
-    def stop(number: int, frame: object) -> None:  # noqa: ARG001 (as signal calls it)
+    def stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 (as signal calls it)
         for child in psutil.Process().children():
-            child.send_signal(signal.SIGTERM)
+            with suppress(psutil.NoSuchProcess):  # it has just ended
+                child.send_signal(signal.SIGTERM)
 
-    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
+    with handling(stop):
         yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _told(error: Any, folder: RunFolder) -> int:

@@ -65,7 +65,7 @@ def upload(
     manifest = read(bundle)
     if contents(bundle) != manifest.files:
         raise InputError(f"{bundle}: its files are not those of {MANIFEST}: phi3train verify {bundle} says which")
-    where = _shown(address)
+    where = _shown(address, signed=credential is not None)
     names = [*manifest.files, MANIFEST]
     found = []
     with (
@@ -128,7 +128,7 @@ def _there(blob: BlobClient) -> tuple[int, bytes] | None:
     try:
         properties = blob.get_blob_properties()
     except ResourceNotFoundError as error:
-        if _code(error) == "ContainerNotFound":
+        if _code(error) != "BlobNotFound":
             raise
         return None
     return properties.size, bytes(properties.content_settings.content_md5 or b"")
@@ -150,14 +150,20 @@ def _id(text: str) -> str:
         return text
 
 
-def _shown(address: str) -> str:
+def _shown(address: str, *, signed: bool) -> str:
     """Return an address without its signature. Raises `UsageError` for what is none."""
-    parts = urlsplit(address)
+    try:
+        parts = urlsplit(address)
+        where = f"{parts.scheme}://{parts.hostname}{f':{parts.port}' if parts.port else ''}{parts.path}"
+    except ValueError:  # a host or a port that is none
+        parts, where = urlsplit(""), ""
     if parts.scheme not in ("http", "https") or not parts.netloc or not parts.path.strip("/"):
         raise UsageError(
             "--to: expected the address of a container: https://ACCOUNT.blob.core.windows.net/CONTAINER?SAS"
         )
-    return f"{parts.scheme}://{parts.hostname}{f':{parts.port}' if parts.port else ''}{parts.path}"
+    if not signed and "sig=" not in parts.query:
+        raise UsageError(f"--to: {where} has no signature: make one for the container, or sign in with --identity")
+    return where
 
 
 def _code(error: HttpResponseError) -> str:
@@ -179,7 +185,9 @@ def _explained(where: str) -> Iterator[None]:
         ) from None
     except HttpResponseError as error:
         code = _code(error)
-        if error.status_code in (401, 403):
+        if error.status_code is None:
+            raise UsageError(f"{where}: not signed in: az login, or an address with a signature") from None
+        if error.status_code in (401, 403) or code == "PublicAccessNotPermitted":
             raise UsageError(
                 f"{where}: refused ({code}): the signature is wrong, has run out, or does not allow to read, create "
                 "and write: make a new one for this container"

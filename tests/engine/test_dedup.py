@@ -316,7 +316,7 @@ ROWS = st.lists(
 )
 
 
-@settings(max_examples=12)
+@settings(max_examples=7)
 @given(ROWS, st.sampled_from(["first", "longest", "newest"]))
 def test_whatever_the_rows_are_only_verified_ones_go_and_nothing_goes_twice(
     made: list[tuple[int, int, list[int]]], keep: str

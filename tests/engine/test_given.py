@@ -15,6 +15,7 @@ from tests.engine.test_balance import made
 
 import phi3data
 from phi3data.cli import group, run
+from phi3data.errors import UsageError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -176,3 +177,36 @@ def test_the_command_takes_files_for_both_splits(
     assert run(group, [*command[:2], "--validation", files[1] + "k", "-o", str(tmp_path / "no")]) == 2
     assert "val.jsonlk: no such file; did you mean 'val.jsonl'?" in capfd.readouterr().err
     assert not (tmp_path / "no").exists()
+
+
+def test_a_row_of_another_group_does_not_go_for_one_that_leaks_by_its_group(tmp_path: Path) -> None:
+    def row(asked: str, told: str, customer: str) -> dict[str, Any]:
+        return {**chat(asked, told), "customer": customer}
+
+    rows = [
+        row("same question", "one answer", "K1"),
+        row("same question", "another answer", "K2"),
+        row("equal question", "equal answer", "K1"),
+        row("equal question", "equal answer", "K2"),
+        *(row(f"filler {n}", f"says {n} things", f"F{n}") for n in range(20)),
+    ]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(each) + "\n" for each in rows))
+    (tmp_path / "val.jsonl").write_text(json.dumps(row("held out", "for good", "K1")) + "\n")
+    recipe = {"source": {"group_by": "customer"}, "dedup": {"conflicts": "best"}}
+    prepared = phi3data.prepare(
+        tmp_path / "rows.jsonl", recipe, output=tmp_path / "out", validation=tmp_path / "val.jsonl"
+    )
+    gone = {
+        each["row_id"]: json.loads(each["evidence"])["kind"] for each in prepared.ledger.to_pylist() if each["step"]
+    }
+    assert gone == {"1:1": "group", "1:3": "group"}
+
+
+def test_a_file_is_given_once_and_a_set_without_rows_is_told(tmp_path: Path) -> None:
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(chat(f"q {n}", f"answer {n}")) + "\n" for n in range(30)))
+    (tmp_path / "val.jsonl").write_text(json.dumps(chat("q", "")) + "\n")
+    both: dict[str, Any] = {"validation": tmp_path / "val.jsonl", "test": tmp_path / "val.jsonl"}
+    with pytest.raises(UsageError, match="is given twice as validation or test rows: give it once"):
+        phi3data.prepare(tmp_path / "rows.jsonl", output=tmp_path / "out", **both)
+    prepared = phi3data.prepare(tmp_path / "rows.jsonl", output=tmp_path / "out", validation=tmp_path / "val.jsonl")
+    assert "No row of the validation set that you gave can be used: there is none." in prepared.profile.warnings

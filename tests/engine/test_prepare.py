@@ -83,7 +83,7 @@ GARBAGE = st.one_of(
 )
 
 
-@settings(max_examples=8)
+@settings(max_examples=5)
 @given(st.lists(GARBAGE, max_size=12), st.integers(20, 400))
 def test_garbage_in_is_kept_or_dropped_never_lost(
     tmp_path_factory: pytest.TempPathFactory, lines: list[bytes], size: int

@@ -205,7 +205,7 @@ def spelled(draw: st.DrawFn, value: Any, repeat: bool = False) -> tuple[str, boo
     return write(value), bool(twice)
 
 
-@settings(max_examples=800)
+@settings(max_examples=400)
 @given(st.data(), rows(), st.sampled_from(STRICT))
 def test_the_fast_path_the_rules_and_the_schema_agree(
     data: st.DataObject, row: dict[str, Any], target: targets.TargetProfile

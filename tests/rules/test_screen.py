@@ -112,7 +112,7 @@ def test_every_kernel_finds_something_in_the_pieces() -> None:
     assert silent == set()
 
 
-@settings(max_examples=1500)
+@settings(max_examples=700)
 @given(st.lists(texts_of, min_size=1, max_size=4))
 def test_the_screen_hides_no_finding(many: list[str]) -> None:
     found = [[number for number, kernel in enumerate(KERNELS) if finds(kernel, text)] for text in many]
@@ -142,7 +142,7 @@ turn = st.builds(Message, st.sampled_from(["system", "user", "assistant", "tool"
 chat = st.builds(Conversation, st.lists(turn, max_size=4))
 
 
-@settings(max_examples=400)
+@settings(max_examples=250)
 @given(st.lists(chat, max_size=5))
 def test_many_at_once_one_by_one_and_without_a_screen_are_the_same(rows: list[Conversation]) -> None:
     at_once = list(texts.check_many(rows))

@@ -163,6 +163,42 @@ def test_a_fault_is_found_by_its_check_though_the_manifest_knows_it(
     assert said in found[name]
 
 
+@pytest.mark.parametrize(
+    ("name", "fault"),
+    [
+        ("tokenizer", _remove("model/tokenizer.json")),
+        ("config", _edit("model/config.json", rope_parameters=[1], rope_scaling=None)),
+        ("weights", _edit("model/model.safetensors.index.json", weight_map={"x": 1})),
+        ("loads", _edit("deploy/expected.json", answers=None)),
+        ("loads", _edit("deploy/expected.json", request={"x": 1})),
+    ],
+)
+def test_a_file_that_makes_no_sense_fails_its_check_and_no_other(
+    copy: Path, name: str, fault: Callable[[Path], None]
+) -> None:
+    manifest = read(copy)
+    fault(copy)
+    seal(copy, manifest)
+    found = {each.name: each for each in verify(copy)}
+    assert found[name].state == "failed"
+    assert found["safe"].state == "passed"
+
+
+def test_weights_in_half_precision_answer_as_they_did(lora: Path, tmp_path: Path) -> None:
+    export_model(lora, tmp_path / "half", name="half", dtype="bfloat16")
+    found = {each.name: each for each in verify(tmp_path / "half")}
+    assert {each.state for each in found.values()} == {"passed", "skipped"}, found
+    assert "weights: bfloat16" in found["config"].found
+
+
+def test_words_of_the_data_are_no_paths_of_this_machine(copy: Path) -> None:
+    manifest = read(copy)
+    path = copy / "deploy" / "test_request.json"
+    path.write_text(path.read_text("utf-8").replace("Hello", 'What is in \\"/var/log/app\\"'), "utf-8")
+    seal(copy, manifest)
+    assert _failed(copy) == {}
+
+
 def test_what_was_changed_is_named(copy: Path) -> None:
     (copy / "LICENSE").write_text("mine", "utf-8")
     (copy / "MODEL_CARD.md").unlink()
@@ -188,7 +224,7 @@ def test_weights_that_are_others_answer_otherwise(copy: Path) -> None:
     seal(copy, read(copy))
     assert _failed(copy) == {"loads": "2 of 3 answers are those of deploy/expected.json"}
     (copy / "model" / "tokenizer.json").write_text("{", "utf-8")
-    assert runtime.loads(copy, runtime.probe(copy / "model", copy)).state == "failed"
+    assert runtime.loads(copy).state == "failed"
 
 
 def test_an_adapter_names_its_base_by_its_public_name(lora: Path, tmp_path: Path) -> None:
@@ -211,8 +247,12 @@ def test_what_cannot_be_exported_says_why(lora: Path, model: Path, tmp_path: Pat
         export_model(lora, model, name="x")
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("x", "utf-8")
-    with pytest.raises(OutputError, match="it is no bundle: choose another folder"):
+    with pytest.raises(OutputError, match="is no bundle: choose another folder"):
         export_model(lora, tmp_path / "mine", name="x", overwrite=True)
+    (tmp_path / "out2").mkdir()
+    (tmp_path / "out2" / "manifest.json").write_text('{"recipe": {}}', "utf-8")  # of phi3data prepare
+    with pytest.raises(OutputError, match="is no bundle: choose another folder"):
+        export_model(lora, tmp_path / "out2", name="x", overwrite=True)
     with pytest.raises(OutputError, match="is no run folder"):
         export_model(tmp_path, tmp_path / "out", name="x")
     half = shutil.copytree(lora, tmp_path / "half")

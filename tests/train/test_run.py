@@ -458,22 +458,32 @@ def _wait_for_steps(process: subprocess.Popen[bytes], metrics: Path, number: int
         time.sleep(0.01)
 
 
+_SAVING = {
+    "method__dropout": 0.1,
+    "train__max_steps": 60,
+    "train__save_every": 7,
+    "evaluation__every": 9,
+    "samples__max_tokens": 3,
+}
+
+
+@pytest.fixture(scope="module", params=["full", "lora"])
+def undisturbed(
+    request: pytest.FixtureRequest, model: Path, chats: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[str, Path]:
+    """A method, and a run by it that nobody ended."""
+    output = tmp_path_factory.mktemp("undisturbed") / "run"
+    run(_overfit(model, chats, output, method__kind=request.param, **_SAVING))
+    return request.param, output
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["full", "lora"])
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_a_run_that_was_ended_goes_on_to_the_same_end(
-    model: Path, chats: Path, tmp_path: Path, kind: str, number: signal.Signals
+    model: Path, chats: Path, tmp_path: Path, undisturbed: tuple[str, Path], number: signal.Signals
 ) -> None:
-    values = {
-        "method__kind": kind,
-        "method__dropout": 0.1,
-        "train__max_steps": 200 if number == signal.SIGTERM else 40,
-        "train__save_every": 7,
-        "evaluation__every": 9,
-        "samples__max_tokens": 3,
-    }
-    undisturbed = _overfit(model, chats, tmp_path / "undisturbed", **values)
-    disturbed = _overfit(model, chats, tmp_path / "disturbed", **values)
+    kind, whole = undisturbed
+    disturbed = _overfit(model, chats, tmp_path / "disturbed", method__kind=kind, **_SAVING)
     process = _start(disturbed, tmp_path / "train.toml")
     _wait_for_steps(process, tmp_path / "disturbed" / "metrics.jsonl", 18)
     process.send_signal(number)
@@ -486,10 +496,9 @@ def test_a_run_that_was_ended_goes_on_to_the_same_end(
         assert folder.state()["state"] == "interrupted"
         assert "SIGTERM: saving after this step" in said
     assert run(disturbed, resume=True).state == "done"
-    run(undisturbed)
     for name in ("metrics.jsonl", "samples.jsonl"):
-        assert _lines(tmp_path / "disturbed" / name) == _lines(tmp_path / "undisturbed" / name)
+        assert _lines(tmp_path / "disturbed" / name) == _lines(whole / name)
     last = f"checkpoints/checkpoint-{disturbed.train.max_steps}"
     weights = "model.safetensors" if kind == "full" else "adapter_model.safetensors"
     for place in (f"{last}/{weights}", f"best/{weights}"):
-        assert (tmp_path / "disturbed" / place).read_bytes() == (tmp_path / "undisturbed" / place).read_bytes()
+        assert (tmp_path / "disturbed" / place).read_bytes() == (whole / place).read_bytes()

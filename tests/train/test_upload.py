@@ -172,12 +172,19 @@ def test_what_is_wrong_is_one_line_without_the_signature(
 
 
 def test_addresses_and_bundles_that_are_none(bundle: Path, tmp_path: Path) -> None:
-    for address in ("mycontainer", "https://x.blob.core.windows.net/?sig=secret", "file:///c"):
+    with pytest.raises(UsageError, match="has no signature: make one"):
+        upload(bundle, "http://127.0.0.1:9/a/b")
+    for address in (
+        "mycontainer",
+        "https://x.blob.core.windows.net/?sig=secret",
+        "file:///c",
+        "https://[a/c?sig=secret",
+    ):
         with pytest.raises(UsageError, match="expected the address of a container") as raised:
             upload(bundle, address)
         assert "secret" not in str(raised.value)
     (bundle / "model" / "config.json").write_text("other", "utf-8")
     with pytest.raises(InputError, match=r"its files are not those of manifest\.json"):
-        upload(bundle, "http://127.0.0.1:9/a/b")
+        upload(bundle, "http://127.0.0.1:9/a/b?sig=x")
     with pytest.raises(InputError, match="is no bundle"):
-        upload(tmp_path, "http://127.0.0.1:9/a/b")
+        upload(tmp_path, "http://127.0.0.1:9/a/b?sig=x")

@@ -80,4 +80,4 @@ def prepare_command(
             keep_work=keep_work,
         )
     click.echo(summary(prepared.profile, str(output)))
-    return 0 if prepared.profile.rows_kept else 2
+    return 0 if prepared.profile.outputs.get("train.jsonl") else 2

@@ -18,7 +18,7 @@ from phi3data.chat import Conversation
 from phi3data.engine import columns
 from phi3data.engine.columns import Named
 from phi3data.engine.facts import ROW_BITS, SCHEMA, Bands, Facts
-from phi3data.engine.refusing import Refusing
+from phi3data.engine.refusing import TOOLS_UNSEEN, Refusing
 from phi3data.findings import Finding
 from phi3data.rules.length import too_long
 from phi3data.similarity import bands, texts
@@ -192,6 +192,9 @@ def _array(column: Any, kind: pa.DataType) -> pa.Array:
 def _refuse(rows: list[Examined], refusing: Refusing) -> None:
     """Drop the rows in which an error is left that no step mends."""
     said = [(row, row.conversation) for row in rows if row.conversation is not None and row.dropped is None]
+    for row, talk in said:
+        if talk.tools and refusing.mend(talk):
+            row.changes.append(f"check/{TOOLS_UNSEEN}")
     for number, finding in refusing.errors([talk for _, talk in said]).items():
         said[number][0].step, said[number][0].dropped = "check", finding
 

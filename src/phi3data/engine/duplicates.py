@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from phi3data import targets
 from phi3data.engine import verify
-from phi3data.engine.given import AGAINST, drop_leaks, find_leaks
+from phi3data.engine.given import AGAINST, drop_groups, drop_leaks, find_leaks
 from phi3data.engine.nominate import nominate
 from phi3data.similarity.groups import keepers
 from phi3data.sources.files import whole
@@ -74,9 +74,10 @@ def find(
     keeper = _KEEPER[dedup.keep.partition(":")[0]]
     if given:
         keeper = f"coalesce({keeper} FILTER (given > 0), {keeper})"
+    drop_groups(connection)
     if dedup.enabled:
         connection.execute(f"INSERT INTO removed {_equal(keeper, exact=dedup.match == 'exact')}")
-    find_leaks(connection, given=given)
+    find_leaks(connection)
     if not dedup.enabled:
         drop_leaks(connection)
         return Found()
@@ -133,7 +134,7 @@ def _conflicts(keeper: str, *, all_of_them: bool) -> str:
     """Return what the rows of a prompt with several answers go for; where all go, the best goes for another one."""
     best = f"CASE WHEN row.seq = keeper THEN {'other' if all_of_them else 'NULL'} ELSE keeper END"
     return f"""
-        WITH alive AS {_ALIVE},
+        WITH alive AS (SELECT * FROM {_ALIVE} ANTI JOIN leaks USING (seq)),
         groups AS (
             SELECT asked, {keeper} AS keeper, max(seq) AS last, min(seq) AS first FROM alive
             WHERE asked IS NOT NULL GROUP BY asked HAVING count(DISTINCT same_hi) > 1

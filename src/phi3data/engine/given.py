@@ -18,27 +18,34 @@ AGAINST = GIVEN.index("against")
 LEAK = "D805"
 
 
-def find_leaks(connection: duckdb.DuckDBPyConnection, *, given: bool) -> None:
-    """Make the table `leaks` of the rows that ask what a row of a given split asks, or belong to its group.
+def drop_groups(connection: duckdb.DuckDBPyConnection) -> None:
+    """Put the rows of a given row's group into the table `removed`.
 
-    They go in any case (`drop_leaks`): no other row may go for one of them. Without `given` rows there are none.
+    This comes first: what equals such a row, or contradicts it, belongs to another group and must not go for it.
     """
-    connection.execute("CREATE TEMP TABLE leaks (seq BIGINT, keeper BIGINT, kind VARCHAR)")
-    if not given:
-        return
-    for key, kind in (("prompt", "prompt"), ("group_key", "group")):
-        connection.execute(
-            f"""
-            INSERT INTO leaks
-            WITH held AS (SELECT {key}, min(seq) AS keeper FROM facts
-                          WHERE given IN (1, 2) AND NOT dropped AND {key} IS NOT NULL GROUP BY {key})
-            SELECT facts.seq, keeper, '{kind}' FROM facts JOIN held USING ({key})
-            ANTI JOIN removed USING (seq) ANTI JOIN leaks USING (seq) WHERE given = 0 AND NOT dropped
-            """  # noqa: S608 (names of ours)
-        )
+    connection.execute(f"INSERT INTO removed SELECT seq, keeper, 'group', NULL FROM ({_sharing('group_key')})")  # noqa: S608
+
+
+def find_leaks(connection: duckdb.DuckDBPyConnection) -> None:
+    """Make the table `leaks` of the rows that ask what a row of a given split asks.
+
+    They go in any case (`drop_leaks`): no other row may go for one of them, but for those that equal it.
+    """
+    connection.execute(f"CREATE TEMP TABLE leaks AS {_sharing('prompt')}")
+
+
+def _sharing(key: str) -> str:
+    return f"""
+        WITH held AS (SELECT {key}, min(seq) AS keeper FROM facts
+                      WHERE given IN (1, 2) AND NOT dropped AND {key} IS NOT NULL GROUP BY {key})
+        SELECT facts.seq, keeper FROM facts JOIN held USING ({key})
+        ANTI JOIN removed USING (seq) WHERE given = 0 AND NOT dropped
+        """  # noqa: S608 (names of ours)
 
 
 def drop_leaks(connection: duckdb.DuckDBPyConnection) -> None:
     """Put the leaks into the table `removed`, but for those that go because they say what a given row says."""
     connection.execute("DELETE FROM removed USING leaks WHERE removed.seq = leaks.seq AND removed.kind <> 'near'")
-    connection.execute("INSERT INTO removed SELECT seq, keeper, kind, NULL FROM leaks ANTI JOIN removed USING (seq)")
+    connection.execute(
+        "INSERT INTO removed SELECT seq, keeper, 'prompt', NULL FROM leaks ANTI JOIN removed USING (seq)"
+    )

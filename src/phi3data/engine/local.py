@@ -110,6 +110,7 @@ def run(
         places += [place] * len(found)
     recipe = _resized(recipe, places)
     _spare_inputs(inputs, output)
+    _refuse_twice(inputs, places)
     examined = _fingerprint(inputs, [VERSION, places, to_toml(recipe.examining), tokenizer, shard_bytes], recipe)
     work = Work(output, examined, sha256(to_toml(recipe).encode()).hexdigest()[:16], keep=keep_work)
     try:
@@ -172,6 +173,17 @@ def _spare_inputs(inputs: list[Input], output: Path) -> None:
     for item in inputs:
         if item.path is not None and item.path.absolute() in outputs:
             raise UsageError(f"-o {output}: would replace the input {item.name}: choose another folder")
+
+
+def _refuse_twice(inputs: list[Input], places: list[int]) -> None:
+    """Refuse a file that is given twice, as one split or as two: its rows would stand in both."""
+    seen: set[Path] = set()
+    for item, place in zip(inputs, places, strict=True):
+        if item.path is None or place not in (1, 2):
+            continue
+        if item.path.resolve() in seen:
+            raise UsageError(f"{item.name}: is given twice as validation or test rows: give it once")
+        seen.add(item.path.resolve())
 
 
 def _resized(recipe: Recipe, given: list[int]) -> Recipe:

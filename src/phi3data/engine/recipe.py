@@ -9,7 +9,8 @@ from msgspec import Meta
 
 from phi3data import family, targets, toml
 from phi3data.chat import ROLES
-from phi3data.errors import UsageError
+from phi3data.errors import UsageError, did_you_mean
+from phi3data.rules import RULES
 from phi3data.sources.reader import SourceConfig
 from phi3data.steps.balance import NO_QUOTA, BalanceConfig
 from phi3data.steps.check import CheckConfig
@@ -87,6 +88,9 @@ def resolve(table: dict[str, Any], where: str = "recipe") -> Recipe:
     """Return the recipe that a table of settings makes. Raises `UsageError` with the key, and the nearest known one."""
     recipe = toml.convert(table, Recipe, where)
     _refuse_splits(recipe.split, where)
+    for code in recipe.check.ignore:
+        if not any(known.startswith(code) for known in RULES):
+            raise UsageError(f"{where}: check.ignore: unknown rule '{code}'{did_you_mean(code, RULES)}")
     if recipe.balance.by != BalanceConfig().by and not recipe.balance.active:
         raise UsageError(f"{where}: {NO_QUOTA}")
     try:

@@ -109,7 +109,8 @@ def _profile(run: Run, db: duckdb.DuckDBPyConnection) -> Profile:
         rows = run.decided.found.conflicting
         profile.warnings.append(f"{rows:,} rows ask what another row asks and are answered otherwise (D804).")
     bad = db.execute("SELECT source, count(*) FROM rows WHERE final_reason = 'F102' GROUP BY 1").fetchall()
-    judge(profile, run.recipe, kept_with, {run.sources[number].name: count for number, count in bad})
+    given = [GIVEN[place] for place in (1, 2) if place in run.given]
+    judge(profile, run.recipe, kept_with, {run.sources[number].name: count for number, count in bad}, given)
     return profile
 
 

@@ -30,7 +30,9 @@ def summary(profile: Profile, output: str) -> str:
     if profile.rows_added:
         lines.append(_count("added", profile.rows_added, width, "copies of kept rows, in train.jsonl"))
     lines += [_count("changed", profile.rows_changed, width), *_reasons(profile.changed, width)]
-    lines += [_count("tokens", profile.tokens.total, width, _tokens(profile)), ""]
+    if profile.tokens.total or not profile.rows_kept:
+        lines.append(_count("tokens", profile.tokens.total, width, _tokens(profile)))
+    lines.append("")
     if profile.balance:
         lines += [*_balance(profile.balance), ""]
     for name, rows in profile.outputs.items():
@@ -70,7 +72,7 @@ def _balance(balance: BalanceProfile) -> list[str]:
         lines.append(f"{'':9}and {hidden:,} more: see the report")
     even = f"{balance.effective_before:.1f} before, {balance.effective_after:.1f} after"
     bits = f"entropy {balance.entropy_before:.2f} and {balance.entropy_after:.2f} bits"
-    return [*lines, f"{'':9}effective number of groups: {even} ({bits})"]
+    return [*lines, f"{'':9}effective number of groups: {even}", f"{'':9}{bits}"]
 
 
 def _short(group: str) -> str:

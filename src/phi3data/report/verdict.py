@@ -18,13 +18,17 @@ _MANY_DROPPED = 0.2  # share of the rows from which on the reasons should be loo
 _WRONG_ENCODING = 0.1  # share of a file's rows from which on the file, not the row, has another encoding
 
 
-def judge(profile: Profile, recipe: Recipe, kept_with: list[tuple[str, int]], bad: dict[str, int]) -> None:
+def judge(
+    profile: Profile, recipe: Recipe, kept_with: list[tuple[str, int]], bad: dict[str, int], given: list[str]
+) -> None:
     """Say whether the data is ready, in words that a curator can act on.
 
     `kept_with` counts the kept rows by the code of a finding that did not drop them, `bad` the rows of each source that
-    are not UTF-8.
+    are not UTF-8. `given` are the splits that the user gave.
     """
     profile.warnings += _warnings(profile, recipe, kept_with, bad)
+    lost = [name for name in given if not profile.outputs.get(f"{name}.jsonl")]
+    profile.warnings += [f"No row of the {name} set that you gave can be used: there is none." for name in lost]
     target = targets.target(recipe.target)
     kept, train = profile.rows_kept, profile.outputs["train.jsonl"]
     if kept == 0:

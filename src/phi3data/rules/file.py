@@ -116,8 +116,8 @@ def _layout(head: bytes) -> Iterator[Placed]:
     """Tell an array, or an object that goes on over several lines, from lines (J202)."""
     text = head.lstrip()
     line = head[: len(head) - len(text)].count(b"\n") + 1
-    first, _, rest = text.partition(b"\n")
-    first = first.rstrip()
+    first, end, rest = text.partition(b"\n")
+    first = first.rstrip() if end else b""  # a line that is longer than the head: nobody knows how it ends
     # A list that begins and ends on its line, with others below, is a row that is no object: J211.
     if text[:1] == b"[" and text[1:].lstrip()[:1] in (b"{", b"") and not (first.endswith(b"]") and rest.strip()):
         yield Placed(Finding("J202", "a JSON array, expected an object a line: run phi3data convert"), line)

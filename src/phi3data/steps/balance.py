@@ -36,7 +36,7 @@ NO_QUOTA = (
     "balance.by: nothing says how many rows a group is to have: set balance.cap, balance.floor, balance.rows, "
     "balance.shares or balance.temperature too"
 )
-_Rows = Annotated[int, Meta(ge=1)]
+_Rows = Annotated[int, Meta(ge=1, le=10**12)]
 
 
 class BalanceConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -73,6 +73,7 @@ class BalanceConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
             description="How often one row stands at most, where a floor, a share or the temperature asks for more "
             "rows than a group has; 1 never repeats. Up to 4 times is as good as new rows (Muennighoff et al. 2023).",
             ge=1,
+            le=10_000,
         ),
     ] = 4
     spread: Annotated[

@@ -24,7 +24,7 @@ class CheckConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
             description="R403 trims turns after the last answer, R405 merges, R406 moves system messages to the front."
         ),
     ] = ("R403", "R405")
-    ignore: Annotated[tuple[str, ...], Meta(description="Codes of rules that are not applied.")] = ()
+    ignore: Annotated[tuple[str, ...], Meta(description="Codes, or beginnings of codes, whose rows are kept.")] = ()
 
 
 class CheckResult(msgspec.Struct):
@@ -37,7 +37,7 @@ class CheckResult(msgspec.Struct):
 
 def check(conversation: Conversation, config: CheckConfig) -> CheckResult:
     """Repair the order of turns in place where the configuration says so, and report what is left."""
-    findings = [found for found in turns.check(conversation) if found.code not in config.ignore]
+    findings = [found for found in turns.check(conversation) if not found.code.startswith(config.ignore)]
     changed: list[str] = []
     if not findings:
         return CheckResult(changed, findings)
@@ -47,7 +47,7 @@ def check(conversation: Conversation, config: CheckConfig) -> CheckResult:
         for code, mend in _REPAIRS.items():
             if code in config.repair and mend(conversation):
                 changed.append(code)
-        findings = [found for found in turns.check(conversation) if found.code not in config.ignore]
+        findings = [found for found in turns.check(conversation) if not found.code.startswith(config.ignore)]
     errors = [found for found in findings if RULES[found.code].severity == "error"]
     return CheckResult(changed, findings, errors[0] if errors else None)
 

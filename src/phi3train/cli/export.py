@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,7 @@ def export_command(
     go_offline()
     from phi3train.export import checkpoint, finetune
 
-    named = name or output.name
+    named = name or output.resolve().name
     if kind == "finetune":
         made = finetune.export_finetune(source, output, name=named, job=finetune.Job(**job), overwrite=overwrite)
         said = finetune.warnings(made)
@@ -64,4 +65,5 @@ def export_command(
         click.echo(f"{click.style('warning', fg='yellow', bold=True)}: {each}", err=True)
     size = sum(file.bytes for file in made.files.values())
     click.echo(f"{output}: {kind} '{made.name}', {len(made.files)} files, {size / 1e6:,.1f} MB")
-    click.echo(f"phi3train verify {output} checks it{'; UPLOAD.md says what is next' if kind == 'finetune' else ''}")
+    then = "; UPLOAD.md says what is next" if kind == "finetune" else ""
+    click.echo(f"phi3train verify {shlex.quote(str(output))} checks it{then}")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import shutil
 from contextlib import contextmanager
 from hashlib import file_digest
+from pathlib import Path
+from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
@@ -14,7 +16,6 @@ from phi3data.version import VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 Kind = Literal["finetune", "model", "adapter"]
 MANIFEST = "manifest.json"
@@ -41,20 +42,31 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
 @contextmanager
 def building(output: Path, *, overwrite: bool) -> Iterator[Path]:
     """Give a new folder to build in, and put it at `output` when all is done. Raises `OutputError` if that is taken."""
-    if output.exists() and not (overwrite and (output / MANIFEST).is_file()):
-        hint = "--overwrite replaces it" if (output / MANIFEST).is_file() else "it is no bundle: choose another folder"
-        if not output.is_dir() or any(output.iterdir()):
-            raise OutputError(f"{output}: exists: {hint}")
-    part = output.with_name(f"{output.name}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
+    output = output.resolve()
+    if output.exists() and not (output.is_dir() and not any(output.iterdir())):
+        if not _is_bundle(output):
+            raise OutputError(f"{output}: exists and is no bundle: choose another folder")
+        if not overwrite:
+            raise OutputError(f"{output}: exists: --overwrite replaces it")
+    output.parent.mkdir(parents=True, exist_ok=True)
+    work = Path(mkdtemp(prefix=f".{output.name}.", dir=output.parent))
     try:
+        part = work / "new"
+        part.mkdir()
         yield part
         if output.exists():
-            shutil.rmtree(output)
+            output.rename(work / "old")
         part.rename(output)
     finally:
-        shutil.rmtree(part, ignore_errors=True)
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def _is_bundle(folder: Path) -> bool:
+    try:
+        read(folder)
+    except InputError:
+        return False
+    return True
 
 
 def seal(folder: Path, manifest: Manifest) -> Manifest:
@@ -82,7 +94,7 @@ def read(folder: Path) -> Manifest:
     except OSError:
         raise InputError(f"{folder}: is no bundle: {MANIFEST} is not there; phi3train export makes one") from None
     except msgspec.DecodeError as error:
-        raise InputError(f"{folder / MANIFEST}: cannot be read: {error}") from None
+        raise InputError(f"{folder}: is no bundle: {MANIFEST} is that of something else, or damaged: {error}") from None
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from phi3train.config import learning_rate
+from phi3train.config import learning_rate, under_head
 
 if TYPE_CHECKING:
     from phi3train.export.bundle import Manifest
@@ -41,7 +41,7 @@ def render(story: Story, model: Model, manifest: Manifest) -> str:
         f"license: {profile.licence.lower()}",
         *([] if random else [f"base_model: {profile.hub}"]),
         f"library_name: {'peft' if manifest.kind == 'adapter' else 'transformers'}",
-        f"pipeline_tag: {'text-classification' if story.confusion else 'text-generation'}",
+        f"pipeline_tag: {'text-classification' if config.method.kind == 'classify' else 'text-generation'}",
         "tags: [phi3kit]",
         "---",
         "",
@@ -56,7 +56,7 @@ def render(story: Story, model: Model, manifest: Manifest) -> str:
                 "steps": f"{story.state.get('step', 0):,}",
                 "tokens": f"{story.state.get('tokens', 0):,}",
                 "learning rate": f"{learning_rate(config):g}",
-                "epochs": f"{config.train.epochs:g}",
+                **({} if config.train.max_steps else {"epochs": f"{config.train.epochs:g}"}),
                 "seed": str(config.seed),
                 "made with": f"phi3kit {manifest.phi3kit}",
             }
@@ -74,8 +74,7 @@ def render(story: Story, model: Model, manifest: Manifest) -> str:
         "",
         "## How to ask it",
         "",
-        "`deploy/test_request.json` is a request, `deploy/expected.json` what the weights answer to it.",
-        f"An answer ends at any of the ids {', '.join(map(str, manifest.facts['eos_token_id']))}.",
+        *_asking(story, manifest),
         "",
         "## Limits",
         "",
@@ -86,11 +85,22 @@ def render(story: Story, model: Model, manifest: Manifest) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _asking(story: Story, manifest: Manifest) -> list[str]:
+    if story.config.method.kind == "classify":
+        return ["`deploy/expected.json` holds rows as ids, and the number of the class that the weights name for each."]
+    return [
+        "`deploy/test_request.json` is a request, `deploy/expected.json` what the weights answer to it.",
+        f"An answer ends at any of the ids {', '.join(map(str, manifest.facts['eos_token_id']))}.",
+    ]
+
+
 def _method(story: Story) -> str:
-    method = story.config.method
-    if method.kind == "full":
-        return "training all its weights"
-    return f"{method.kind} of rank {method.rank}"
+    method, head = (
+        under_head(story.config).method,
+        "a classification head, and " if story.config.method.kind == "classify" else "",
+    )
+    how = "all its weights" if method.kind == "full" else f"{method.kind} of rank {method.rank}"
+    return f"training {head}{how}"
 
 
 def _table(facts: dict[str, str]) -> list[str]:

@@ -19,6 +19,7 @@ from phi3data.family.jinja import JinjaTemplate
 from phi3data.family.written import to_jinja
 from phi3data.tokens.count import template_of
 from phi3data.tokens.encode import encoder
+from phi3train.config import under_head
 from phi3train.data.labelled import pad_id
 from phi3train.export import card, dialect
 from phi3train.export.answers import Expected, classified, expected
@@ -115,13 +116,13 @@ def _dtype(story: Story) -> Literal["float32", "bfloat16"]:
 
 
 def _facts(story: Story) -> dict[str, Any]:
-    method = story.config.method
+    method = under_head(story.config).method
     adapters = {} if method.kind == "full" else {"rank": method.rank, "alpha": method.alpha}
     template = story.state["tokenizer"]["template"]
     return {
         "model": story.config.model.name,
         "template": template,
-        "method": method.kind,
+        "method": story.config.method.kind,
         **adapters,
         "steps": story.state.get("step"),
     }
@@ -167,5 +168,5 @@ def _finish(folder: Path, story: Story, model: Model, answers: Expected, manifes
     write_json(folder / "deploy" / "expected.json", answers)
     (folder / "MODEL_CARD.md").write_text(card.render(story, model, manifest), "utf-8")
     own = model.folder / "LICENSE"
-    (folder / "LICENSE").write_text(own.read_text("utf-8") if own.is_file() else card.MIT, "utf-8")
+    (folder / "LICENSE").write_bytes(own.read_bytes() if own.is_file() else card.MIT.encode())
     return seal(folder, manifest)

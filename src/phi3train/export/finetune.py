@@ -14,6 +14,8 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import yaml  # type: ignore[import-untyped]
 
 import phi3data
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
     from phi3data.lint import CheckResult
     from phi3train.config import Config
 
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}")  # of a registered model
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,254}")  # of a job; models may have dots too
 SUFFIX = 18  # characters, and no dot, in the name that the API gives a model
 _NAMED = 5  # findings in a message
 _BOM = b"\xef\xbb\xbf"
@@ -64,10 +66,13 @@ def export_finetune(
     """
     job = job or Job()
     config = settings.load(source / "config.toml") if RunFolder(source).exists else None
-    base = family.model(job.base or _base(source, config))
+    if config is not None and config.method.kind == "classify":
+        raise UsageError(f"{source}: trained a classification head, and Foundry trains models that chat")
+    made_for = _made_for(source, config, job)
+    base = family.model(job.base or made_for)
     about = foundry.asset(base.name)
     if not NAME.fullmatch(name):
-        raise UsageError(f"--name {name}: Foundry takes letters, digits, '-', '_' and '.', and no space")
+        raise UsageError(f"--name {name}: Foundry takes letters, digits, '-' and '_' only")
     chosen = _hyperparameters(config, job)
     named = files(config.data if config else DataConfig(train=str(source)))
     if "validation" not in named:
@@ -94,7 +99,8 @@ def export_finetune(
             "hyperparameters": chosen,
             "batch_size_multiplier": config.train.batch_size_multiplier if config else 1.0,
             "rows": rows,
-            "tokens": _tokens(source, config),
+            "prepared_for": family.model(made_for).name,
+            **_tokens(source, config, known=family.model(made_for) == base),
             "bom": job.bom,
             "price": {"per_million_tokens": job.price, "as_of": job.priced} if job.price is not None else None,
         }
@@ -112,36 +118,53 @@ def warnings(manifest: Manifest) -> list[str]:
             f"managed fine-tuning of {about.asset} ended on {about.retired}: --base {about.replacement} makes the job "
             "for its replacement; phi3train run trains this one here, and export --to model brings it to an endpoint"
         )
+    prepared_for = manifest.facts["prepared_for"]
+    if prepared_for != manifest.facts["model"]:
+        said.append(
+            f"the rows were prepared for {prepared_for}: prepare them with --model {manifest.facts['model']}, whose "
+            "template and tokens are others"
+        )
     advised = targets.target("foundry").advised_rows
     if manifest.facts["rows"]["train"] < advised:
         said.append(f"{manifest.facts['rows']['train']} training rows: Microsoft advises {advised} and more")
     return said
 
 
-def _base(source: Path, config: Config | None) -> str:
+def _made_for(source: Path, config: Config | None, job: Job) -> str:
+    """Return the model that the rows were judged for: their limit, their template, their tokens."""
     if config is not None:
         return config.model.name
     try:
         manifest = msgspec.json.decode((source / "manifest.json").read_bytes(), type=dict[str, Any])
         return str(manifest["recipe"]["model"])
     except (OSError, msgspec.DecodeError, KeyError):
+        if job.base is not None:
+            return job.base
         raise UsageError(f"{source}: is no run and no folder of phi3data prepare: give one, or name --base") from None
 
 
 def _hyperparameters(config: Config | None, job: Job) -> dict[str, str]:
-    given = {
+    asked = {
         "num_train_epochs": job.epochs,
         "per_device_train_batch_size": job.batch_size,
         "learning_rate": job.learning_rate,
     }
+    given = asked
     if config is not None:
         ran = (config.train.epochs, config.train.batch_size, config.train.learning_rate)
         given = {name: own if value is None else value for (name, value), own in zip(given.items(), ran, strict=True)}
-    defaults = foundry.table().hyperparameters
-    return {
-        name: foundry.hyperparameter(name, defaults[name].default if value is None else value)
-        for name, value in given.items()
-    }
+    return {name: _chosen(name, value, asked=asked[name] is not None) for name, value in given.items()}
+
+
+def _chosen(name: str, value: float | None, *, asked: bool) -> str:
+    if value is None:
+        value = foundry.table().hyperparameters[name].default
+    try:
+        return foundry.hyperparameter(name, value)
+    except UsageError as error:
+        option = {"num_train_epochs": "--epochs", "per_device_train_batch_size": "--batch-size"}.get(name)
+        hint = "" if asked else f" (it is the run's: {option or '--learning-rate'} gives another)"
+        raise UsageError(f"{error}{hint}") from None
 
 
 def _refuse(path: Path, named: Path, model: str, *, few: bool) -> int:
@@ -157,14 +180,20 @@ def _refuse(path: Path, named: Path, model: str, *, few: bool) -> int:
     return found.rows
 
 
-def _tokens(source: Path, config: Config | None) -> int | None:
-    """Return the tokens of the training rows (of all rows that were prepared), None where nobody counted them."""
-    place = source / ("data.json" if config else "report.json")
+def _tokens(source: Path, config: Config | None, *, known: bool) -> dict[str, Any]:
+    """Return the tokens of the training rows, None where nobody counted them for this base, and whether by estimate."""
     try:
-        counted = msgspec.json.decode(place.read_bytes(), type=dict[str, Any])
-        return int(counted["train"]["tokens"] if config else counted["tokens"]["total"])
+        if known and config is not None:
+            counted = msgspec.json.decode((source / "data.json").read_bytes(), type=dict[str, Any])
+            return {"tokens": int(counted["train"]["tokens"]), "estimated": False}
+        if known:
+            report = msgspec.json.decode((source / "report.json").read_bytes(), type=dict[str, Any])
+            rows = pq.read_table(source / "ledger.parquet", columns=["output", "tokens"])
+            total = pc.sum(rows.filter(pc.equal(rows["output"], "train.jsonl"))["tokens"]).as_py()
+            return {"tokens": total, "estimated": bool(report["tokens"]["estimated"])}
     except (OSError, msgspec.DecodeError, KeyError, TypeError):
-        return None
+        pass
+    return {"tokens": None, "estimated": False}
 
 
 def _classic(name: str, model: str, chosen: dict[str, str]) -> dict[str, Any]:

@@ -111,11 +111,15 @@ def render(manifest: Manifest) -> str:
         retired=retired,
         train=facts["rows"]["train"],
         validation=facts["rows"]["validation"],
-        tokens="" if tokens is None else f"Tokens: {tokens:,} an epoch.",
+        tokens="" if tokens is None else f"Tokens of the training rows: {_about(manifest)}.",
         hyperparameters="\n".join(f"   - {name}: {value}" for name, value in facts["hyperparameters"].items()),
         multiplier=f"Batch size multiplier: {multiplier:g}. It is in no job file; set it here.",
         cost=_cost(manifest),
     )
+
+
+def _about(manifest: Manifest) -> str:
+    return f"{manifest.facts['tokens']:,}{' (estimated)' if manifest.facts['estimated'] else ''}"
 
 
 def _cost(manifest: Manifest) -> str:
@@ -124,7 +128,7 @@ def _cost(manifest: Manifest) -> str:
     if tokens is None:
         return "The tokens of the data were not counted, so nothing is estimated: phi3data tokens data/train.jsonl"
     trained = tokens * epochs
-    said = f"{tokens:,} tokens x {epochs} epochs = {trained:,} trained tokens."
+    said = f"{_about(manifest)} tokens x {epochs} epochs = {trained:,} trained tokens."
     price = facts["price"]
     if price is None:
         return (

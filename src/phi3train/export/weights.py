@@ -61,6 +61,7 @@ def save(model: Any, folder: Path, dtype: str) -> None:
     The other files that transformers writes are left to those who know both dialects.
     """
     model.to(getattr(torch, dtype)).save_pretrained(folder, max_shard_size=SHARD)
+    model.float()  # the rounded weights, for those who ask the model now: on any machine it answers the same
     alone = folder / "model.safetensors"
     if alone.is_file():
         shard = alone.rename(folder / "model-00001-of-00001.safetensors")

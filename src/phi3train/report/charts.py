@@ -163,11 +163,11 @@ def thinned(points: Points) -> Points:
 
 
 def number(value: float) -> str:
-    """Return a number as an axis has it: 1.5k, 2M, 2e-04, 0.25."""
+    """Return a number as an axis has it: 1.5k, 2M, 1.5e-05, 0.25."""
     for size, sign in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if abs(value) >= size:
             return f"{value / size:.4g}{sign}"
-    return f"{value:.0e}" if 0 < abs(value) < 1e-3 else f"{value:.4g}"
+    return f"{value:.2g}" if 0 < abs(value) < 1e-3 else f"{value:.4g}"
 
 
 def _single(title: str, unit: str, points: Sequence[tuple[float, float | None]]) -> Chart | None:

@@ -2,23 +2,36 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from pathlib import Path
 
-from phi3data.errors import InputError
+from phi3data.errors import InputError, Phi3kitError
 from phi3train.export.bundle import Kind, read
 from phi3train.verify import adapter, files, finetune, settings, weights
 from phi3train.verify.outcome import Outcome, failed, skipped
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
-_ALL = (files.unchanged, files.safe, files.local_paths)
-_STATIC: dict[Kind, tuple[Callable[[Path], Outcome], ...]] = {
-    "finetune": (*_ALL, finetune.data, finetune.job, finetune.request, finetune.client),
-    "model": (*_ALL, weights.complete, settings.config, settings.tokenizer, settings.ends),
-    "adapter": (*_ALL, adapter.base, adapter.shape, settings.tokenizer),
+_Check = Callable[[Path], Outcome]
+_ALL: dict[str, _Check] = {"files": files.unchanged, "safe": files.safe, "paths": files.local_paths}
+_STATIC: dict[Kind, dict[str, _Check]] = {
+    "finetune": {
+        **_ALL,
+        "data": finetune.data,
+        "job": finetune.job,
+        "request": finetune.request,
+        "client": finetune.client,
+    },
+    "model": {
+        **_ALL,
+        "weights": weights.complete,
+        "config": settings.config,
+        "tokenizer": settings.tokenizer,
+        "ends": settings.ends,
+    },
+    "adapter": {**_ALL, "base": adapter.base, "adapter": adapter.shape, "tokenizer": settings.tokenizer},
 }
+# What a file makes of a check that somebody edited: another kind of value, a key that is gone, no text.
+_DAMAGED = (OSError, ValueError, LookupError, TypeError, AttributeError)
+_AGAIN = "export it again, or put back what was changed"
 
 
 def verify(folder: Path, *, dialects: bool = False) -> list[Outcome]:
@@ -30,7 +43,7 @@ def verify(folder: Path, *, dialects: bool = False) -> list[Outcome]:
     if not folder.is_dir():
         raise InputError(f"{folder}: is no folder: give the one that phi3train export wrote")
     kind = read(folder).kind
-    found = [_tried(check, folder) for check in _STATIC[kind]]
+    found = [_tried(name, check, folder) for name, check in _STATIC[kind].items()]
     if kind != "model":
         return found
     broken = next((each.name for each in found if each.state == "failed"), None)
@@ -38,21 +51,22 @@ def verify(folder: Path, *, dialects: bool = False) -> list[Outcome]:
         return [*found, skipped("loads", f"'{broken}' failed: mend that first")]
     from phi3train.verify import runtime
 
-    here = runtime.probe(folder / "model", folder)
-    found.append(runtime.loads(folder, here))
-    if dialects:
-        found.append(runtime.equal(here, runtime.probe_old(folder / "model", folder)))
-    else:
-        found.append(skipped("old runtime", f"--dialects loads it with transformers {runtime.OLD} too"))
-    return found
+    found.append(_tried("loads", runtime.loads, folder))
+    if not dialects:
+        return [*found, skipped("old runtime", f"--dialects loads it with transformers {runtime.OLD} too")]
+    if found[-1].state == "failed":
+        return [*found, skipped("old runtime", "'loads' failed: mend that first")]
+    return [*found, _tried("old runtime", runtime.same_in_old, folder)]
 
 
-def _tried(check: Callable[[Path], Outcome], folder: Path) -> Outcome:
-    """Run a check; a file that it cannot read is its outcome."""
+def _tried(name: str, check: _Check, folder: Path) -> Outcome:
+    """Make a check; where the bundle is so damaged that it cannot be made, that is its outcome."""
     try:
         return check(folder)
-    except InputError as error:
-        return failed(check.__name__.replace("_", " "), str(error), "export the run again")
+    except Phi3kitError as error:
+        return failed(name, str(error), _AGAIN)
+    except _DAMAGED as error:
+        return failed(name, f"a file of the bundle is damaged ({type(error).__name__}: {error})", _AGAIN)
 
 
 __all__ = ["Outcome", "verify"]

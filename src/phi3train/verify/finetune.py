@@ -76,15 +76,21 @@ def _wrong(folder: Path, held: dict[str, Any]) -> str:
     for name in names:
         if not NAME.fullmatch(str(name)):
             return f"the name {name!r} has a space or another character that Foundry refuses"
-    try:
-        for key, value in (held.get("hyperparameters") or {}).items():
-            if not isinstance(value, str):
-                return f"hyperparameters: {key} must be text, as '{value}'"
-            foundry.hyperparameter(key, float(value))
-    except UsageError as error:
-        return f"hyperparameters: {error}"
-    except ValueError:
-        return f"hyperparameters: {key}: '{value}' is no number"
+    return _wrong_values(held.get("hyperparameters") or {})
+
+
+def _wrong_values(values: dict[str, Any]) -> str:
+    for key, value in values.items():
+        if not isinstance(value, str):
+            return f"hyperparameters: {key} must be text, as '{value}'"
+        try:
+            spelled = foundry.hyperparameter(key, float(value))
+        except UsageError as error:
+            return f"hyperparameters: {error}"
+        except ValueError:
+            return f"hyperparameters: {key}: '{value}' is no number"
+        if spelled != value:
+            return f"hyperparameters: {key}: write '{spelled}', not '{value}'"
     return ""
 
 
@@ -92,7 +98,7 @@ def request(folder: Path) -> Outcome:
     """The job for the API has a suffix and hyperparameters that it takes."""
     held = read_json(folder / "v1" / "job.json")
     suffix = str(held.get("suffix", ""))
-    if len(suffix) > SUFFIX or "." in suffix:
+    if not 0 < len(suffix) <= SUFFIX or "." in suffix:
         return failed("request", f"v1/job.json: suffix '{suffix}': up to {SUFFIX} characters and no dot", _AGAIN)
     supervised = held.get("method", {}).get("supervised", {}).get("hyperparameters", {})
     for key, value in supervised.items():

@@ -59,7 +59,7 @@ def probe_old(model: Path, bundle: Path) -> Probed:
         pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
         said = _run([*pip, "--upgrade", "--target", str(place), *_OLD_NEEDS], {})
         if said:
-            raise InputError(f"transformers {OLD} cannot be installed into {place}: {said}")
+            raise InputError(f"transformers {OLD} cannot be installed into {place} (is there a network?): {said}")
         (place / "done").touch()
     # PyTorch is that of this environment; what is in the folder comes before what is installed in it.
     return _probe(
@@ -95,8 +95,9 @@ def _run(command: list[str], environment: dict[str, str]) -> str:
     return "" if not ended.returncode else (ended.stderr.strip().splitlines() or [f"exit code {ended.returncode}"])[-1]
 
 
-def loads(folder: Path, here: Probed) -> Outcome:
+def loads(folder: Path) -> Outcome:
     """The runtime of this machine loads the model, and it answers as it did when it was handed over."""
+    here = probe(folder / "model", folder)
     if here.error:
         return failed("loads", here.error, "export the run again")
     wanted = [each.answer for each in _expected(folder).answers]
@@ -105,6 +106,11 @@ def loads(folder: Path, here: Probed) -> Outcome:
         said = f"{same} of {len(wanted)} answers are those of deploy/expected.json"
         return failed("loads", said, "the weights or their settings are not those that were exported: export again")
     return passed("loads", f"transformers {here.transformers}: {len(wanted)} answers to the letter")
+
+
+def same_in_old(folder: Path) -> Outcome:
+    """An older runtime makes the same of the model as the one of this machine."""
+    return equal(probe(folder / "model", folder), probe_old(folder / "model", folder))
 
 
 def equal(here: Probed, old: Probed) -> Outcome:

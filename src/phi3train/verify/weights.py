@@ -32,6 +32,9 @@ def complete(folder: Path) -> Outcome:
         lacking = sorted(name for name, where in weights.items() if where == shard and name not in held)
         if lacking:
             return failed("weights", f"{shard} lacks {lacking[0]}", _AGAIN)
+        unnamed = sorted(name for name in held if weights.get(name) != shard)
+        if unnamed:
+            return failed("weights", f"{_INDEX} does not name {unnamed[0]} of {shard}", _AGAIN)
         if size != path.stat().st_size:
             return failed("weights", f"{shard} has {path.stat().st_size:,} bytes, its header says {size:,}", _AGAIN)
     return passed("weights", f"{len(weights)} weights in {len(set(weights.values()))} shards, all there")

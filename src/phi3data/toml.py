@@ -68,6 +68,8 @@ def convert(
         return msgspec.convert(table, kind)
     except msgspec.ValidationError as error:
         key, text = wrong_value(error)
+        if "matching regex" in text:
+            text = f"is none of its values: {_told(kind, key)}"
         raise UsageError(f"{where}: {key or 'the file'}: {text}{_choices(kind, key)}") from None
 
 
@@ -118,6 +120,14 @@ def _choices(kind: Any, dotted: str) -> str:
     while kind is not None and typing.get_origin(kind) is tuple:
         kind = typing.get_args(kind)[0]
     return f": expected one of {', '.join(typing.get_args(kind))}" if typing.get_origin(kind) is Literal else ""
+
+
+def _told(kind: Any, dotted: str) -> str:
+    """Return what a key means, in its own words."""
+    hint: Any = kind
+    for name in dotted.partition("[")[0].split("."):
+        hint = typing.get_type_hints(_section(hint) or hint, include_extras=True)[name]
+    return _description(hint) or "see its description"
 
 
 def _section(hint: Any) -> type[msgspec.Struct] | None:

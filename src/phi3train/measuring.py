@@ -19,7 +19,7 @@ from phi3train.evaluation import Exact, evaluate
 from phi3train.folder import RunFolder
 from phi3train.generation import Prompt, Sample, answer, prompts, stop_rate, stops
 from phi3train.loading import load_model, load_tokenizer, load_trained
-from phi3train.models import find, read_settings
+from phi3train.models import find, read_settings, refuse_changed
 from phi3train.offline import go_offline
 from phi3train.refusals import Refusals, count, questions
 from phi3train.report.warnings import refusals
@@ -90,6 +90,7 @@ class Trained:
             raise UsageError(f"{path}: has no model yet: phi3train run with --resume auto goes on with it")
         self.config: Config = settings.load(path / "config.toml")
         self.model = find(self.config.model)
+        refuse_changed(self.model, self.folder.state())
         self.device, _ = here()
         self.precision = precision(self.config, self.device)
         self.tokenizer = load_tokenizer(self.model)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ import msgspec
 from phi3data import family
 from phi3data.errors import InputError, UsageError
 from phi3data.family import ModelProfile
+from phi3data.sources.files import digest
 from phi3data.tokens import count
 from phi3data.tokens.count import TokenizerRef
 
@@ -69,6 +71,29 @@ def find(config: ModelConfig) -> Model:
         context=int(settings.get("max_position_embeddings", profile.context)),
         window=window_of(settings),
     )
+
+
+def weights_of(model: Model) -> str:
+    """Return the sha256 over the weights in a model's folder, file by file in the order of their names."""
+    made = sha256()
+    for path in sorted(model.folder.glob("*.safetensors")):
+        made.update(bytes.fromhex(digest(path)))
+    return made.hexdigest()
+
+
+def refuse_changed(model: Model, state: dict[str, Any]) -> None:
+    """Raise `InputError` where the base of a run holds other weights, or another tokenizer, than when it was trained.
+
+    `state` is the run's run.json. What an adapter learned means nothing on another base, and nothing else would say so.
+    """
+    known = state.get("model", {}).get("sha256")
+    if known is not None and known != weights_of(model):
+        what = "weights"
+    elif state.get("tokenizer", {}).get("sha256") not in (None, model.tokenizer.sha256):
+        what = "a tokenizer"
+    else:
+        return
+    raise InputError(f"{model.folder}: holds {what} other than those that the run began with: put the model back there")
 
 
 def read_settings(folder: Path) -> dict[str, Any]:

@@ -69,5 +69,5 @@ def refuse_other_data(folder: RunFolder, account: Mapping[Split, dict[str, Any]]
 
 
 def _of_the_same_result(config: Config) -> Config:
-    """Return the configuration without what changes what a run needs, and not what it learns."""
-    return msgspec.structs.replace(config, train=msgspec.structs.replace(config.train, checkpointing=None))
+    """Return the configuration without what changes what a run needs or where it lies, and not what it learns."""
+    return msgspec.structs.replace(config, output="", train=msgspec.structs.replace(config.train, checkpointing=None))

@@ -27,6 +27,7 @@ from phi3train.generation import prompts, stops
 from phi3train.guards import packing_self_test, refuse_unmatched
 from phi3train.job import Job, make, refuse_unfit
 from phi3train.loading import load_model, load_tokenizer
+from phi3train.models import refuse_changed, weights_of
 from phi3train.offline import go_offline
 from phi3train.preview import preview
 from phi3train.recording import Recorder
@@ -73,6 +74,8 @@ def run(config: Config, *, resume: bool = False, given: str | None = None) -> Ra
     planned = as_planned(config, folder, facts.processes) if resume else config
     job = make(planned, facts, precision(config, device))
     refuse_unfit(job)
+    if resume and folder.exists:
+        refuse_changed(job.model, folder.state())
     if job.classes and facts.processes > 1:
         raise UsageError("method.kind: classify trains in one process: leave --launch away")
     account = {split: data.account() for split, data in job.data.items()}
@@ -164,7 +167,11 @@ def _about(job: Job, device: str) -> dict[str, Any]:
         "libraries": {library: version(library) for library in _LIBRARIES},
         "python": platform.python_version(),
         "device": {"kind": device, "name": name},
-        "model": {"name": job.model.profile.name, "folder": str(job.model.folder)},
+        "model": {
+            "name": job.model.profile.name,
+            "folder": str(job.model.folder),
+            "sha256": weights_of(job.model) if job.config.model.weights == "pretrained" else None,
+        },
         "tokenizer": {"sha256": job.model.tokenizer.sha256, "template": job.model.tokenizer.template},
         "git": _commit(),
         "seed": job.config.seed,

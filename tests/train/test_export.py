@@ -277,6 +277,18 @@ def test_commands(lora: Path, tmp_path: Path, capsysbinary: pytest.CaptureFixtur
     assert b"failed   files      missing: LICENSE\n" in capsysbinary.readouterr().out
 
 
+def test_another_base_than_the_one_that_was_trained_is_refused(base: Path, lora: Path, tmp_path: Path) -> None:
+    kept = (base / "model.safetensors").read_bytes()
+    try:
+        other = write_model(tmp_path / "other", **longrope(), initializer_range=0.03)
+        shutil.copy(other / "model.safetensors", base / "model.safetensors")
+        with pytest.raises(InputError, match="holds weights other than those that the run began with"):
+            export_model(lora, tmp_path / "bundle", name="x")
+        assert command(group, ["sample", str(lora), "--prompt", "Hi"]) == 2
+    finally:
+        (base / "model.safetensors").write_bytes(kept)
+
+
 _FACTORS = {"short_factor": [1.0], "long_factor": [2.0]}
 
 

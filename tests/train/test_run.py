@@ -15,6 +15,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 
 import phi3data
@@ -379,7 +380,7 @@ def test_changed_data_is_not_gone_on_with(model: Path, tmp_path: Path) -> None:
 def test_a_run_goes_on_as_it_was_planned_on_another_machine(
     model: Path, chats: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The second half runs with room for one row at a time only: the rows and their order stay those of the first."""
+    """The second half runs elsewhere, with room for one row at a time: rows and order stay those of the first."""
     values = {"train__max_steps": 6, "train__save_every": 3, "samples__count": 0, "packing__enabled": False}
     made = _overfit(model, chats, tmp_path / "run", **values)
     run(made)
@@ -389,8 +390,10 @@ def test_a_run_goes_on_as_it_was_planned_on_another_machine(
     state = tmp_path / "run" / "run.json"
     state.write_text(state.read_text("utf-8").replace('"done"', '"interrupted"'), "utf-8")
     monkeypatch.setattr("phi3train.run.here", lambda: ("cpu", Device(memory=1.07 * GIB)))
-    assert run(made, resume=True).state == "done"
-    assert _lines(tmp_path / "run" / "metrics.jsonl") == first
+    (tmp_path / "run").rename(tmp_path / "moved")
+    moved = msgspec.structs.replace(made, output=str(tmp_path / "moved"))
+    assert run(moved, resume=True).state == "done"
+    assert _lines(tmp_path / "moved" / "metrics.jsonl") == first
 
 
 @pytest.mark.parametrize("changes", [{"tie_word_embeddings": True}, longrope(window=25)])

@@ -35,6 +35,8 @@ def _run_step(
     ledger: Path | None,
     chosen: dict[str, Any],
 ) -> None:
+    if chosen.get("threshold") is not None and chosen.get("match") in ("exact", "normalised"):
+        raise UsageError(f"--near: goes with --match near, not with {chosen['match']}: equal rows have no threshold")
     settings = (*_balancing(chosen), *chosen["settings"])
     resolved = options.recipe_from(chosen["recipe"], settings, chosen)
     if "balance" in steps and not resolved.balance.active:

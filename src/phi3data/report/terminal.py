@@ -60,7 +60,7 @@ def brief(profile: Profile, output: str) -> str:
 def _balance(balance: BalanceProfile) -> list[str]:
     """Return training rows per group before and after, in columns, and how even the groups are."""
     shown = balance.groups[:_GROUPS]
-    names = [_short(one.group) for one in shown]
+    names = [_short(one.group, path=balance.by == "source") for one in shown]
     width = max(12, *(len(name) for name in names))
     head = f"{click.style(f'{balance.by:<{width}}', bold=True)}  {'before':>9}  {'after':>9}"
     lines = [f"balance  {head}"]
@@ -75,10 +75,12 @@ def _balance(balance: BalanceProfile) -> list[str]:
     return [*lines, f"{'':9}effective number of groups: {even}", f"{'':9}{bits}"]
 
 
-def _short(group: str) -> str:
-    """Return a group's name on one line of a terminal: a system prompt may be long."""
+def _short(group: str, *, path: bool) -> str:
+    """Return a group's name on one line of a terminal: a system prompt may be long. Paths differ at their end."""
     text = " ".join(group.split())
-    return text if len(text) <= _NAME else f"{text[: _NAME - 1]}…"
+    if len(text) <= _NAME:
+        return text
+    return f"…{text[1 - _NAME :]}" if path else f"{text[: _NAME - 1]}…"
 
 
 def _count(name: str, number: int, width: int, note: str = "") -> str:

@@ -27,7 +27,7 @@ from phi3train.export.bundle import Manifest, building, read_json, seal, write_j
 from phi3train.export.weights import save, whole
 from phi3train.generation import stops
 from phi3train.measuring import classes_of
-from phi3train.models import find, read_settings
+from phi3train.models import find, read_settings, refuse_changed
 from phi3train.offline import go_offline
 from phi3train.report.story import read as read_story
 
@@ -102,7 +102,9 @@ def _open(run: Path) -> tuple[Story, Model, tuple[str, ...]]:
     if not (run / "best").is_dir():
         raise UsageError(f"{run}: has no model yet: phi3train run with --resume auto goes on with it")
     classes = tuple(classes_of(run / "best")) if story.config.method.kind == "classify" else ()
-    return story, find(story.config.model), classes
+    model = find(story.config.model)
+    refuse_changed(model, story.state)
+    return story, model, classes
 
 
 def _answers(made: Any, story: Story, model: Model, ends: list[int]) -> Expected:

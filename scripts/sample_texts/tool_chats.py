@@ -89,13 +89,13 @@ def broken_tool_records(desk: Desk) -> list[Record]:
     }
     arguments = "/messages/1/tool_calls/0/function/arguments"
     return [
-        planted(rows[0], "G901", "kept", "a tool without a name", "/tools/0"),
+        planted(rows[0], "G901", "dropped", "a tool without a name", "/tools/0"),
         planted(
-            rows[1], "G902", "kept", "calls a function that is not offered", arguments.replace("arguments", "name")
+            rows[1], "G902", "dropped", "calls a function that is not offered", arguments.replace("arguments", "name")
         ),
-        planted(rows[2], "G903", "kept", "the arguments are a Python literal, not JSON", arguments),
-        planted(rows[3], "G904", "kept", "the order is a number where the schema wants text", arguments),
-        planted(rows[4], "G905", "kept", "a tool result without a call", "/messages/2/tool_call_id"),
-        planted(rows[5], "G905", "kept", "two results for one call", "/messages/3/tool_call_id"),
-        planted(rows[6], "G908", "kept", "legacy functions and function_call", "/functions"),
+        planted(rows[2], "G903", "dropped", "the arguments are a Python literal, not JSON", arguments),
+        planted(rows[3], "G904", "dropped", "the order is a number where the schema wants text", arguments),
+        planted(rows[4], "G905", "dropped", "a tool result without a call", "/messages/2/tool_call_id"),
+        planted(rows[5], "G905", "dropped", "two results for one call", "/messages/3/tool_call_id"),
+        planted(rows[6], "G908", "dropped", "legacy functions and function_call", "/functions"),
     ]

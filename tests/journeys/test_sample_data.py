@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from markupsafe import escape
 from tests.engine.test_prepare import assert_balanced
 
 import phi3data
 
+CALLS = "T605"  # no Phi-3 template writes a message that calls a function and says nothing
 FILES = ("agent_chats.jsonl", "faq.csv", "howto.alpaca.json", "support_chats.sharegpt.json")
 
 
@@ -37,7 +39,9 @@ def test_every_planted_defect_meets_its_fate(sample_data: Path, entries: dict[tu
     for defect in key:
         entry = entries.get((defect["file"], defect["line"]))
         fate = entry["action"] if entry else "ignored"
-        if fate != defect["expect"] or (entry and fate == "dropped" and entry["reason"] != defect["code"]):
+        # A row with function calls goes for its calls, whatever else is wrong with it.
+        codes = {defect["code"], CALLS} if defect["code"].startswith("G") else {defect["code"]}
+        if fate != defect["expect"] or (entry and fate == "dropped" and entry["reason"] not in codes):
             wrong.append(
                 (defect["file"], defect["line"], defect["code"], defect["expect"], fate, entry and entry["reason"])
             )
@@ -46,8 +50,12 @@ def test_every_planted_defect_meets_its_fate(sample_data: Path, entries: dict[tu
 
 def test_nothing_else_is_dropped_or_changed(sample_data: Path, entries: dict[tuple[str, int], dict[str, Any]]) -> None:
     planted = {(defect["file"], defect["line"]) for defect in json.loads((sample_data / "key.json").read_text("utf-8"))}
-    others = [place for place, entry in entries.items() if entry["action"] != "kept"]
-    assert [place for place in others if place not in planted] == []
+    others = {place: entry["reason"] for place, entry in entries.items() if entry["action"] != "kept"}
+    rows = (sample_data / "agent_chats.jsonl").read_bytes().split(b"\n")
+    calling = {("agent_chats.jsonl", line) for line, row in enumerate(rows, 1) if b'"tool_calls"' in row}
+    assert {place: reason for place, reason in others.items() if place not in planted} == dict.fromkeys(
+        calling - planted, CALLS
+    )
 
 
 def test_the_report_shows_what_happened(prepared: phi3data.Prepared) -> None:
@@ -56,7 +64,7 @@ def test_the_report_shows_what_happened(prepared: phi3data.Prepared) -> None:
     assert sum(reason.rows for reason in profile.dropped) == profile.rows_dropped
     html = (prepared.folder / "report.html").read_text("utf-8")
     for reason in profile.dropped:
-        assert reason.title.replace("'", "&#39;") in html
+        assert str(escape(reason.title)) in html
     shown = Counter(example.action for example in profile.examples)
     assert shown["dropped"] >= len(profile.dropped)
     assert shown["changed"] >= 5

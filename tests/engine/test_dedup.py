@@ -345,3 +345,13 @@ def test_the_same_bytes_whatever_the_workers_and_the_shards(
     phi3data.prepare(path, output=tmp_path / "other", workers=3, shard_bytes=300_000)
     assert digests(tmp_path / "one") == digests(tmp_path / "other")
     assert pq.read_table(tmp_path / "one" / "ledger.parquet").num_rows == len(truth)
+
+
+def test_dedup_alone_counts_no_tokens_and_claims_none(tmp_path: Path) -> None:
+    rows = [chat(f"Question {n}?", f"Answer {n}.") for n in range(12)]
+    done = phi3data.dedup(rows, output=tmp_path / "out")
+    assert {row["tokens"] for row in done.ledger.to_pylist()} == {None}
+    page = (tmp_path / "out" / "report.html").read_text("utf-8")
+    assert ">not counted<" in page
+    assert 'id="tokens"' not in page
+    assert "## Tokens" not in (tmp_path / "out" / "DATASET_CARD.md").read_text("utf-8")

@@ -107,6 +107,8 @@ def _changed(profile: Profile) -> list[str]:
 
 def _tokens(profile: Profile) -> list[str]:
     tokens = profile.tokens
+    if profile.rows_kept and not tokens.total:  # nobody counted
+        return []
     note = " (estimated)" if tokens.estimated else ""
     if tokens.estimated:
         how = "Estimated without a tokenizer"

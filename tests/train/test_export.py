@@ -97,7 +97,7 @@ def test_old_and_new_runtimes_load_it_alike(model: Path, copy: Path) -> None:
     assert "logits equal at 64, 96 tokens" in found["old runtime"].found
     # As transformers 5 alone writes it, the older one takes the rope for the usual one, and says nothing.
     _edit("model/config.json", rope_scaling=None)(copy)
-    outcome = runtime.equal(runtime.probe(model / "model", model), runtime.probe_old(copy / "model", copy))
+    outcome = runtime.equal(runtime.probe(model), runtime.probe_old(copy))
     assert outcome.state == "failed"
     assert "logits differ by" in outcome.found
 
@@ -224,7 +224,7 @@ def test_weights_that_are_others_answer_otherwise(copy: Path) -> None:
     seal(copy, read(copy))
     assert _failed(copy) == {"loads": "2 of 3 answers are those of deploy/expected.json"}
     (copy / "model" / "tokenizer.json").write_text("{", "utf-8")
-    assert runtime.loads(copy).state == "failed"
+    assert runtime.loads(copy, runtime.probe(copy)).state == "failed"
 
 
 def test_an_adapter_names_its_base_by_its_public_name(lora: Path, tmp_path: Path) -> None:

@@ -74,10 +74,11 @@ def find(
     keeper = _KEEPER[dedup.keep.partition(":")[0]]
     if given:
         keeper = f"coalesce({keeper} FILTER (given > 0), {keeper})"
-    drop_groups(connection)
+    if given:
+        drop_groups(connection)
     if dedup.enabled:
         connection.execute(f"INSERT INTO removed {_equal(keeper, exact=dedup.match == 'exact')}")
-    find_leaks(connection)
+    find_leaks(connection, given=given)
     if not dedup.enabled:
         drop_leaks(connection)
         return Found()

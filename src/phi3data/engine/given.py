@@ -26,12 +26,15 @@ def drop_groups(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute(f"INSERT INTO removed SELECT seq, keeper, 'group', NULL FROM ({_sharing('group_key')})")  # noqa: S608
 
 
-def find_leaks(connection: duckdb.DuckDBPyConnection) -> None:
+def find_leaks(connection: duckdb.DuckDBPyConnection, *, given: bool) -> None:
     """Make the table `leaks` of the rows that ask what a row of a given split asks.
 
-    They go in any case (`drop_leaks`): no other row may go for one of them, but for those that equal it.
+    They go in any case (`drop_leaks`): no other row may go for one of them, but for those that equal it. Without
+    `given` rows there are none, and the facts are not read for them.
     """
-    connection.execute(f"CREATE TEMP TABLE leaks AS {_sharing('prompt')}")
+    connection.execute("CREATE TEMP TABLE leaks (seq BIGINT, keeper BIGINT)")
+    if given:
+        connection.execute(f"INSERT INTO leaks {_sharing('prompt')}")
 
 
 def _sharing(key: str) -> str:

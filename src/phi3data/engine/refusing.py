@@ -7,12 +7,12 @@ their own. Definitions of functions go where the template reads them, if it does
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from phi3data import family, targets
+from phi3data.fixes.calls import as_text
 from phi3data.lint.conversation import Plan, judge
 from phi3data.rules import RULES, template, texts, tools
 
@@ -47,8 +47,7 @@ class Refusing:
         first = talk.messages[0]
         if not (self._reads_tools and talk.tools and first.role == "system" and first.tools is None):
             return False
-        bare = [tool.get("function", tool) if isinstance(tool, dict) else tool for tool in talk.tools]
-        first.tools, talk.tools = json.dumps(bare, ensure_ascii=False), None
+        first.tools, talk.tools = as_text(talk.tools), None
         return True
 
     def errors(self, talks: Sequence[Conversation]) -> dict[int, Finding]:

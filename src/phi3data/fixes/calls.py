@@ -76,10 +76,15 @@ def into_system(row: Row, _: Sequence[Finding]) -> list[Row]:
     first = turns[0] if turns and isinstance(turns[0], dict) else {}
     if not isinstance(tools, list) or first.get("role") != "system" or first.get("tools") is not None:
         return [row]
-    bare = [tool.get("function", tool) if isinstance(tool, dict) else tool for tool in tools]
-    first["tools"] = json.dumps(bare, ensure_ascii=False)
+    first["tools"] = as_text(tools)
     del row["tools"]
     return [row]
+
+
+def as_text(tools: Sequence[Any]) -> str:
+    """Return definitions as the JSON text of bare functions."""
+    bare = [tool.get("function", tool) if isinstance(tool, dict) else tool for tool in tools]
+    return json.dumps(bare, ensure_ascii=False)
 
 
 def legacy(row: Row, _: Sequence[Finding]) -> list[Row]:

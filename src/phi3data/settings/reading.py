@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from phi3data import family, targets
-from phi3data.errors import InputError, UsageError, did_you_mean
+from phi3data import family, targets, toml
+from phi3data.errors import UsageError, did_you_mean
 from phi3data.findings import Finding, pointer
 from phi3data.rules import RULES
 from phi3data.rules.options import DEFAULTS, Thresholds
@@ -41,7 +41,7 @@ def find(start: Path) -> Settings:
             return load(own)
         shared = folder / _PYPROJECT
         if shared.is_file() and b"phi3data" in shared.read_bytes():  # most have nothing to say: no need to parse them
-            table = _section(_parsed(shared), shared)
+            table = _section(toml.read(shared, "configuration"), shared)
             if table is not None:
                 return load(shared)
         if (folder / ".git").exists() or folder == home:
@@ -56,7 +56,7 @@ def load(path: Path) -> Settings:
     value that is not allowed. A rule that does not exist is a finding of its own (`Settings.unknown`).
     """
     path = path.absolute()
-    parsed = _parsed(path)
+    parsed = toml.read(path, "configuration")
     table = _section(parsed, path) if path.name == _PYPROJECT else parsed
     if table is None:
         raise UsageError(f"{path}: has no table [tool.phi3data]")
@@ -69,17 +69,6 @@ def load(path: Path) -> Settings:
     return Settings(
         path.parent, keys, path, tuple(_unknown_rules(keys, lines)), tuple(entries if whole else [1] * len(keys.allow))
     )
-
-
-def _parsed(path: Path) -> dict[str, Any]:
-    import tomllib
-
-    try:
-        return tomllib.loads(path.read_text("utf-8"))
-    except OSError as error:
-        raise InputError(f"{path}: the configuration cannot be read: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: the configuration is no TOML: {error}") from None
 
 
 def _section(parsed: dict[str, Any], path: Path) -> dict[str, Any] | None:
@@ -115,9 +104,7 @@ def _converted(table: dict[str, Any], path: Path) -> Keys:
     try:
         return msgspec.convert(table, Keys)
     except msgspec.ValidationError as error:
-        text, _, at = str(error).partition(" - at ")
-        key = at.strip("`").removeprefix("$").removeprefix(".")
-        text = text[0].lower() + text[1:].replace("`", "")
+        key, text = toml.wrong_value(error)
         if "matching regex" in text:
             text = "expected some text"
         if key == "fail-on":

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from contextlib import contextmanager
-from hashlib import file_digest
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Any, Literal
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 from phi3data.errors import InputError, OutputError
+from phi3data.sources.files import digest
 from phi3data.version import VERSION
 
 if TYPE_CHECKING:
@@ -82,8 +82,7 @@ def contents(folder: Path) -> dict[str, File]:
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         name = path.relative_to(folder).as_posix()
         if name != MANIFEST:
-            with path.open("rb") as file:
-                found[name] = File(bytes=path.stat().st_size, sha256=file_digest(file, "sha256").hexdigest())
+            found[name] = File(bytes=path.stat().st_size, sha256=digest(path))
     return found
 
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import torch
 from peft import PeftModel
-from safetensors import safe_open
 
 from phi3data.errors import InputError
 from phi3train.export.bundle import write_json
+from phi3train.export.shards import header
 from phi3train.loading import load_trained
 
 if TYPE_CHECKING:
@@ -65,10 +65,9 @@ def save(model: Any, folder: Path, dtype: str) -> None:
     alone = folder / "model.safetensors"
     if alone.is_file():
         shard = alone.rename(folder / "model-00001-of-00001.safetensors")
-        with safe_open(shard, "pt") as file:
-            names = sorted(file.keys())
-            size = sum(file.get_tensor(name).nbytes for name in names)
-        weights = dict.fromkeys(names, shard.name)
+        held, _ = header(shard)
+        size = sum(end - start for start, end in (tensor["data_offsets"] for tensor in held.values()))
+        weights = dict.fromkeys(sorted(held), shard.name)
         write_json(folder / "model.safetensors.index.json", {"metadata": {"total_size": size}, "weight_map": weights})
 
 

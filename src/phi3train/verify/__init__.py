@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 from phi3data.errors import InputError, Phi3kitError
@@ -51,12 +52,16 @@ def verify(folder: Path, *, dialects: bool = False) -> list[Outcome]:
         return [*found, skipped("loads", f"'{broken}' failed: mend that first")]
     from phi3train.verify import runtime
 
-    found.append(_tried("loads", runtime.loads, folder))
+    here = cache(runtime.probe)  # loaded once for both
+    found.append(_tried("loads", lambda bundle: runtime.loads(bundle, here(bundle)), folder))
     if not dialects:
         return [*found, skipped("old runtime", f"--dialects loads it with transformers {runtime.OLD} too")]
     if found[-1].state == "failed":
         return [*found, skipped("old runtime", "'loads' failed: mend that first")]
-    return [*found, _tried("old runtime", runtime.same_in_old, folder)]
+    return [
+        *found,
+        _tried("old runtime", lambda bundle: runtime.equal(here(bundle), runtime.probe_old(bundle)), folder),
+    ]
 
 
 def _tried(name: str, check: _Check, folder: Path) -> Outcome:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from phi3train.export.bundle import read, read_json
 from phi3train.export.checkpoint import ADAPTER, RANKS
+from phi3train.export.shards import header
 from phi3train.verify.outcome import Outcome, failed, passed
-from phi3train.verify.weights import header
 
 if TYPE_CHECKING:
     from pathlib import Path

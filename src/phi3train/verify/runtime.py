@@ -42,13 +42,13 @@ class Probed(msgspec.Struct, frozen=True, kw_only=True):
     error: str = ""
 
 
-def probe(model: Path, bundle: Path) -> Probed:
-    """Load a model by the transformers of this machine and ask it."""
-    return _probe(model, bundle, _in_this_process)
+def probe(folder: Path) -> Probed:
+    """Load the model of a bundle by the transformers of this machine and ask it."""
+    return _probe(folder, _in_this_process)
 
 
-def probe_old(model: Path, bundle: Path) -> Probed:
-    """Load a model by transformers 4, which is put into the cache folder of this user when it is not there.
+def probe_old(folder: Path) -> Probed:
+    """Load the model of a bundle by transformers 4, put into the cache folder of this user when it is not there.
 
     Raises `InputError` where it cannot be installed.
     """
@@ -62,12 +62,11 @@ def probe_old(model: Path, bundle: Path) -> Probed:
             raise InputError(f"transformers {OLD} cannot be installed into {place} (is there a network?): {said}")
         (place / "done").touch()
     # PyTorch is that of this environment; what is in the folder comes before what is installed in it.
-    return _probe(
-        model, bundle, lambda *paths: _run([sys.executable, program.__file__, *paths], {"PYTHONPATH": str(place)})
-    )
+    return _probe(folder, lambda *paths: _run([sys.executable, program.__file__, *paths], {"PYTHONPATH": str(place)}))
 
 
-def _probe(model: Path, bundle: Path, ask: Callable[[str, str, str], str]) -> Probed:
+def _probe(bundle: Path, ask: Callable[[str, str, str], str]) -> Probed:
+    model = bundle / "model"
     with tempfile.TemporaryDirectory() as folder:
         questions, out = Path(folder) / "questions.json", Path(folder) / "out.json"
         questions.write_bytes(msgspec.json.encode(_questions(model, bundle)))
@@ -95,9 +94,8 @@ def _run(command: list[str], environment: dict[str, str]) -> str:
     return "" if not ended.returncode else (ended.stderr.strip().splitlines() or [f"exit code {ended.returncode}"])[-1]
 
 
-def loads(folder: Path) -> Outcome:
+def loads(folder: Path, here: Probed) -> Outcome:
     """The runtime of this machine loads the model, and it answers as it did when it was handed over."""
-    here = probe(folder / "model", folder)
     if here.error:
         return failed("loads", here.error, "export the run again")
     wanted = [each.answer for each in _expected(folder).answers]
@@ -106,11 +104,6 @@ def loads(folder: Path) -> Outcome:
         said = f"{same} of {len(wanted)} answers are those of deploy/expected.json"
         return failed("loads", said, "the weights or their settings are not those that were exported: export again")
     return passed("loads", f"transformers {here.transformers}: {len(wanted)} answers to the letter")
-
-
-def same_in_old(folder: Path) -> Outcome:
-    """An older runtime makes the same of the model as the one of this machine."""
-    return equal(probe(folder / "model", folder), probe_old(folder / "model", folder))
 
 
 def equal(here: Probed, old: Probed) -> Outcome:

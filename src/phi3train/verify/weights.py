@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import struct
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import msgspec
-
-from phi3data.errors import InputError
 from phi3train.export.bundle import read_json
+from phi3train.export.shards import header
 from phi3train.verify.outcome import Outcome, failed, passed
 
 if TYPE_CHECKING:
@@ -38,21 +35,3 @@ def complete(folder: Path) -> Outcome:
         if size != path.stat().st_size:
             return failed("weights", f"{shard} has {path.stat().st_size:,} bytes, its header says {size:,}", _AGAIN)
     return passed("weights", f"{len(weights)} weights in {len(set(weights.values()))} shards, all there")
-
-
-def header(path: Path) -> tuple[dict[str, Any], int]:
-    """Return the tensors of a safetensors file by name, and the size in bytes that the file must have.
-
-    The format: eight bytes with the length of the header, the header as JSON, the tensors. Raises `InputError`.
-    """
-    with path.open("rb") as file:
-        start = file.read(8)
-        length = struct.unpack("<Q", start)[0] if len(start) == 8 else -1
-        if not 0 < length < path.stat().st_size:
-            raise InputError(f"{path.name}: is no safetensors file")
-        try:
-            held = msgspec.json.decode(file.read(length), type=dict[str, Any])
-        except msgspec.DecodeError:
-            raise InputError(f"{path.name}: its header is no JSON: the file is damaged") from None
-    held.pop("__metadata__", None)
-    return held, 8 + length + max((tensor["data_offsets"][1] for tensor in held.values()), default=0)

@@ -184,15 +184,15 @@ def cold(path: Path) -> dict[str, float]:
         row = Path(folder, "row.jsonl")
         row.write_bytes(file.readline())
         works = {
-            "python -c pass": ["-c", "pass"],
-            "import click, msgspec": ["-c", "import click, msgspec"],
-            "phi3data check": ["-m", "phi3data", "check", str(row)],
+            "python -c pass": [python, "-c", "pass"],
+            "import click, msgspec": [python, "-c", "import click, msgspec"],
+            "phi3data check": [str(Path(python).with_name("phi3data")), "check", str(row)],
         }
         best = dict.fromkeys(works, float("inf"))
         for _ in range(STARTS):
-            for name, arguments in works.items():
+            for name, command in works.items():
                 start = _clock()
-                subprocess.run([python, *arguments], check=True, capture_output=True, env=cached)
+                subprocess.run(command, check=True, capture_output=True, env=cached)
                 best[name] = min(best[name], _clock() - start)
     return best
 

@@ -9,7 +9,7 @@ from phi3data import family
 
 _HEAD = """# The models
 
-Made from `src/phi3data/family/family.toml` by `scripts/write_model_docs.py`. Adding a model is adding an entry there.
+Made from `src/phi3data/family/table.py` by `scripts/write_model_docs.py`. Adding a model is adding an entry there.
 
 """
 _TEMPLATES = """
@@ -35,7 +35,7 @@ def page() -> str:
         f"| `{model.name}` | {', '.join(f'`{alias}`' for alias in model.aliases)} | {model.context:,} "
         f"| {model.vocabulary.kind}, {model.vocabulary.size:,} | {', '.join(map(str, model.eos))} "
         f"| `{_cell(model.pad)}` | {model.rope} | {', '.join(template.name for template in model.templates)} |"
-        for model in family.models().values()
+        for model in family.MODELS.values()
     ]
     return _HEAD + "\n".join(lines) + "\n" + _TEMPLATES + "\n".join(_shown()) + "\n" + _END
 
@@ -46,7 +46,7 @@ def _shown() -> list[str]:
     turns = [("system", "Be kind."), ("user", "Hi"), ("assistant", "Hello!"), ("tool", "21 °C")]
     row = Conversation([Message(role, content) for role, content in turns])
     out = ["| template | the row | generation prompt |", "|---|---|---|"]
-    for template in family.templates().values():
+    for template in family.TEMPLATES.values():
         written = template.render(row).replace("\n", "⏎")
         prompt = template.prompt.replace("\n", "⏎")
         out.append(f"| {template.name} | `{_cell(written)}` | {f'`{_cell(prompt)}`' if prompt else 'none'} |")

@@ -84,7 +84,7 @@ _Files = tuple[tuple[str, int, int], ...]
 
 def _model(name: object) -> family.ModelProfile:
     if not isinstance(name, str):
-        raise UsageError(f"model={name!r}: expected the name of a model; known: {', '.join(family.models())}")
+        raise UsageError(f"model={name!r}: expected the name of a model; known: {', '.join(family.MODELS)}")
     return family.model(name)
 
 

@@ -5,7 +5,6 @@ The shape of a file is a tree of frozen Structs whose fields are annotated with 
 
 from __future__ import annotations
 
-import tomllib
 import typing
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -20,6 +19,8 @@ _Struct = TypeVar("_Struct", bound=msgspec.Struct)
 
 def read(path: str | Path, noun: str) -> dict[str, Any]:
     """Return the table that a file holds; `noun` is what messages call it. Raises `InputError`."""
+    import tomllib
+
     try:
         return tomllib.loads(Path(path).read_text("utf-8"))
     except OSError as error:
@@ -30,6 +31,8 @@ def read(path: str | Path, noun: str) -> dict[str, Any]:
 
 def parse_setting(text: str, example: str) -> tuple[str, Any]:
     """Parse ``section.key=value``; the value is TOML, and text where it is no TOML. Raises `UsageError`."""
+    import tomllib
+
     key, equals, value = text.partition("=")
     if not equals or not key.strip():
         raise UsageError(f"--set {text}: expected section.key=value, for example --set {example}")

@@ -248,7 +248,7 @@ def test_a_template_for_another_vocabulary_is_not_used(tmp_path: Path, shared: P
 
 def test_recognition_needs_every_probe() -> None:
     almost = "{% for m in messages %}{{ '<|' + m.role + '|>' + m.content + '<|end|>' }}{% endfor %}{{ eos_token }}"
-    assert recognise(JinjaTemplate(almost, {"eos_token": "<|endoftext|>"}), family.templates().values()) is None
+    assert recognise(JinjaTemplate(almost, {"eos_token": "<|endoftext|>"}), family.TEMPLATES.values()) is None
 
 
 MINI = (
@@ -286,11 +286,11 @@ WORDS = "message['content']"
 )  # fmt: skip
 def test_a_template_that_was_edited_is_not_taken_for_the_familys(old: str, new: str) -> None:
     tokens = {"eos_token": "<|endoftext|>"}
-    found = recognise(JinjaTemplate(MINI.replace("CONTENT", WORDS), tokens), family.templates().values())
+    found = recognise(JinjaTemplate(MINI.replace("CONTENT", WORDS), tokens), family.TEMPLATES.values())
     assert found is not None
     assert found.name == "phi-3"
     edited = MINI.replace(old, new, 1).replace("CONTENT", WORDS)
-    assert recognise(JinjaTemplate(edited, tokens), family.templates().values()) is None
+    assert recognise(JinjaTemplate(edited, tokens), family.TEMPLATES.values()) is None
 
 
 @pytest.mark.parametrize(
@@ -303,7 +303,7 @@ def test_a_template_that_was_edited_is_not_taken_for_the_familys(old: str, new: 
 )
 def test_another_spelling_of_a_template_is_the_same_template(same: str) -> None:
     own = JinjaTemplate(same.replace("CONTENT", "message.content"), {"eos_token": "<|endoftext|>"})
-    found = recognise(own, family.templates().values())
+    found = recognise(own, family.TEMPLATES.values())
     assert found is not None
     assert found.name == "phi-3"
 
@@ -320,7 +320,7 @@ def test_an_edited_template_is_read_again(tmp_path: Path, shared: Path, monkeypa
         assert phi3data.encode(row, tokenizer="made").ids == phi3data.encode(row, tokenizer=Path("made").resolve()).ids
 
 
-@pytest.mark.parametrize("name", family.templates())
+@pytest.mark.parametrize("name", family.TEMPLATES)
 def test_a_template_of_the_family_written_as_jinja2_is_recognised_as_itself(name: str) -> None:
-    template = family.templates()[name]
-    assert recognise(JinjaTemplate(to_jinja(template)), family.templates().values()) is template
+    template = family.TEMPLATES[name]
+    assert recognise(JinjaTemplate(to_jinja(template)), family.TEMPLATES.values()) is template

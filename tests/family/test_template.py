@@ -77,14 +77,14 @@ def oracle(source: str, messages: list[dict[str, Any]], name: str, *, prompt: bo
 
 
 def test_every_template_of_the_table_is_tested() -> None:
-    assert set(JINJA) == set(family.templates())
+    assert set(JINJA) == set(family.TEMPLATES)
 
 
 @pytest.mark.parametrize("name", sorted(ORIGINALS))
 def test_the_jinja_of_these_tests_does_what_the_models_own_file_does(name: str, shared: Path) -> None:
     config = json.loads((shared / "tokenizers" / ORIGINALS[name] / "tokenizer_config.json").read_text())
     for source in (config["chat_template"], JINJA[name]):
-        known = recognise(JinjaTemplate(source, tokens_of(name)), family.templates().values())
+        known = recognise(JinjaTemplate(source, tokens_of(name)), family.TEMPLATES.values())
         assert known is not None
         assert known.name == name
 
@@ -104,12 +104,10 @@ message = st.fixed_dictionaries(
 @pytest.mark.parametrize("name", sorted(JINJA))
 @given(messages=st.lists(message, max_size=6), prompt=st.booleans())
 def test_rendering_equals_transformers(name: str, messages: list[dict[str, Any]], prompt: bool) -> None:
-    model = next(
-        model.name for model in family.models().values() if name == model.template.name or name == "phi-3-first"
-    )
+    model = next(model.name for model in family.MODELS.values() if name == model.template.name or name == "phi-3-first")
     expected = oracle(JINJA[name], messages, name, prompt=prompt)
     conversation = phi3data.Conversation([phi3data.Message(**each) for each in messages])
-    known = family.templates()[name].render(conversation, add_generation_prompt=prompt)
+    known = family.TEMPLATES[name].render(conversation, add_generation_prompt=prompt)
     assert known == expected
     own = JinjaTemplate(JINJA[name], tokens_of(name)).render(conversation, add_generation_prompt=prompt)
     assert own == expected
@@ -128,7 +126,7 @@ def test_rendering_equals_transformers(name: str, messages: list[dict[str, Any]]
 
 @pytest.mark.parametrize("name", sorted(JINJA))
 def test_each_template_is_told_apart_from_all_others(name: str) -> None:
-    found = recognise(JinjaTemplate(JINJA[name], tokens_of(name)), family.templates().values())
+    found = recognise(JinjaTemplate(JINJA[name], tokens_of(name)), family.TEMPLATES.values())
     assert found is not None
     assert found.name == name
 

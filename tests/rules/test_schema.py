@@ -22,7 +22,7 @@ from phi3data.text import jsonline
 FOUNDRY = targets.target("foundry")
 OPENAI = targets.target("openai")
 STRICT = [targets.target(name) for name in ("foundry", "openai", "azure-openai")]
-FAST = {target.name: FastPath(target) for target in targets.targets().values()}
+FAST = {target.name: FastPath(target) for target in targets.TARGETS.values()}
 
 
 def is_spelled_as_integer(_: Any, value: Any) -> bool:
@@ -32,7 +32,7 @@ def is_spelled_as_integer(_: Any, value: Any) -> bool:
 
 STRICT_INTEGER = jsonschema.Draft202012Validator.TYPE_CHECKER.redefine("integer", is_spelled_as_integer)
 Validator = jsonschema.validators.extend(jsonschema.Draft202012Validator, type_checker=STRICT_INTEGER)
-ORACLES = {target.name: Validator(schema.contract(target)) for target in targets.targets().values()}
+ORACLES = {target.name: Validator(schema.contract(target)) for target in targets.TARGETS.values()}
 
 
 def slow(row: Any, target: targets.TargetProfile) -> list[Finding]:
@@ -300,7 +300,7 @@ def test_any_object_can_be_checked(row: dict[str, Any]) -> None:
     list(tools.check(row))
 
 
-@pytest.mark.parametrize("target", targets.targets().values(), ids=lambda target: str(target.name))
+@pytest.mark.parametrize("target", targets.TARGETS.values(), ids=lambda target: str(target.name))
 def test_the_schema_is_valid_and_takes_its_own_examples(target: targets.TargetProfile) -> None:
     contract = schema.contract(target)
     jsonschema.Draft202012Validator.check_schema(contract)

@@ -87,4 +87,4 @@ def test_the_mask_of_every_template(folder: Path, name: str, template: str, expe
 
 def test_every_template_has_its_mask() -> None:
     marks = test_the_mask_of_every_template.pytestmark  # type: ignore[attr-defined]
-    assert {template for _, template, _ in marks[0].args[1]} == set(family.templates())
+    assert {template for _, template, _ in marks[0].args[1]} == set(family.TEMPLATES)

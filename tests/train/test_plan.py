@@ -21,7 +21,7 @@ from phi3train.plan.text import duration, render
 from phi3train.planning import plan_for
 
 GPU = Device(memory=80 * GIB)
-TRAINED = [name for name, each in family.models().items() if each.architecture == "phi3"]
+TRAINED = [name for name, each in family.MODELS.items() if each.architecture == "phi3"]
 
 
 def _meta(shape: Shape) -> Any:
@@ -42,8 +42,8 @@ def _meta(shape: Shape) -> Any:
 
 
 def test_every_model_of_the_family_has_a_shape() -> None:
-    assert set(shapes()) == set(family.models())
-    for name, profile in family.models().items():
+    assert set(shapes()) == set(family.MODELS)
+    for name, profile in family.MODELS.items():
         assert shapes()[name].vocabulary == profile.vocabulary.size
 
 
@@ -220,7 +220,7 @@ def test_llamas_names_are_refused_with_the_right_ones() -> None:
     )
 
 
-@pytest.mark.parametrize("name", list(family.models()))
+@pytest.mark.parametrize("name", list(family.MODELS))
 def test_every_model_can_be_planned_without_being_here(name: str) -> None:
     config = settings.load(None, {"model.name": name, "method.kind": "qlora"})
     made, assumed = plan_for(config, GPU, read=True)

@@ -5,9 +5,9 @@ Exit codes: 0 done or clean, 1 findings, 2 bad usage or input that cannot be use
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
+from contextlib import suppress
 
 import click
 
@@ -52,10 +52,11 @@ def group() -> None:
 
 def main(args: list[str] | None = None) -> None:
     """Run a command and end the process with its exit code."""
-    gc.set_threshold(50_000)  # modules that are being loaded are no garbage
     code = run(group, args)
-    if "duckdb" not in sys.modules:  # whose binding says at the end what was not cleared away
-        gc.freeze()  # a process that ends need not look for garbage: both take a sixth of a short run
+    if not {"duckdb", "multiprocessing"} & set(sys.modules):  # these have something to do at the end
+        with suppress(OSError, ValueError):  # closed, or nobody reads
+            sys.stdout.flush()
+        os._exit(code)  # a process that ends need not take itself apart: a twentieth of a short run
     sys.exit(code)
 
 

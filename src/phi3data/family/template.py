@@ -89,17 +89,17 @@ class Gathers(msgspec.Struct, frozen=True):
 
 
 class Template(msgspec.Struct, frozen=True, kw_only=True):
-    """A chat template of the family, as data: family.toml explains the fields."""
+    """A chat template of the family, as data."""
 
     name: str
-    start: str = ""
-    end: str = ""
-    prompt: str = ""
-    turns: dict[str, tuple[str, str]] = {}
-    other: tuple[str, str] | None = None
-    skips_empty: tuple[str, ...] = ()
+    start: str = ""  # at the start of a row
+    end: str = ""  # at its end, where no generation prompt is asked for
+    prompt: str = ""  # the generation prompt; where it is missing the template ignores the wish
+    turns: dict[str, tuple[str, str]] = {}  # role → what stands before and after the content
+    other: tuple[str, str] | None = None  # for every other role, {role} stands for it; else such messages vanish
+    skips_empty: tuple[str, ...] = ()  # roles whose messages vanish when they are empty
     gathers: Gathers | None = None
-    tools: tuple[str, str] | None = None
+    tools: tuple[str, str] | None = None  # what stands around the text under `tools` of a system message
 
     def __hash__(self) -> int:
         return hash(self.name)

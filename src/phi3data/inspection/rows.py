@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -92,7 +91,9 @@ def _head(item: Input, line: int) -> Input:
     """Return an input that ends soon after the row asked for, where all of it would have to be copied first."""
     if item.container not in BINARY or item.compression:
         return item
-    return replace(item, container="memory", path=None, records=islice(records(item), max(line, _SAMPLE)))
+    return msgspec.structs.replace(
+        item, container="memory", path=None, records=islice(records(item), max(line, _SAMPLE))
+    )
 
 
 def _pick(source: Source, places: Iterable[Place], *, by_record: bool) -> tuple[dict[Place, Raw], set[int]]:

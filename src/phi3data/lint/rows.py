@@ -7,11 +7,12 @@ look at, some dozens at a time. Any other line is decoded again without haste, a
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from phi3data import targets
+from phi3data.chat import Conversation
 from phi3data.findings import Finding
 from phi3data.lint.conversation import Plan, judge
 from phi3data.lint.dataset import FileFacts
@@ -26,7 +27,7 @@ from phi3data.sources.source import BLANK, Raw, Shard, Source, too_long
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from phi3data.chat import Conversation, Message
+    from phi3data.chat import Message
     from phi3data.sources.reader import Reader
 
 
@@ -261,7 +262,7 @@ def _fix(raw: bytes | None, found: Finding) -> str | None:
     return fixable(raw, found)
 
 
-class Shape(NamedTuple):
+class Shape(msgspec.Struct, frozen=True):
     """What a decoded row is: its format, what is wrong with its shape, and the conversations that it still makes."""
 
     row: dict[str, Any] | None  # None for what is no row

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from phi3data.rules import marks
 from phi3data.rules.base import GOOD, Rule
@@ -33,8 +34,8 @@ if TYPE_CHECKING:
 
 
 def _row(question: str, answer: str) -> str:
-    messages = [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
-    return json.dumps({"messages": messages}, ensure_ascii=False)
+    asked, answered = (msgspec.json.encode(text).decode() for text in (question, answer))
+    return f'{{"messages": [{{"role": "user", "content": {asked}}}, {{"role": "assistant", "content": {answered}}}]}}'
 
 
 _STEPS = "First empty the tray. Then rinse the brewing group under warm water and let it dry"

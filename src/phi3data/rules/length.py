@@ -6,7 +6,6 @@ a byte of text at least.
 
 from __future__ import annotations
 
-import heapq
 from bisect import bisect_left
 from collections import Counter
 from itertools import accumulate
@@ -40,7 +39,8 @@ RULES = (
         "length-outlier",
         "info",
         "many times as long as the other rows",
-        "Batches are padded to the longest row, and one row of another kind is often a mistake of an export.",
+        "Batches are padded to the longest row, and one row of another kind is often a mistake of an export. Looked for "
+        "from 50 rows on, since a median of fewer says little.",
     ),
 )
 
@@ -76,19 +76,21 @@ class Sizes:
 
     def __init__(self) -> None:
         self._octaves: Counter[int] = Counter()  # rows by the bits of their size
-        self._longest: list[tuple[int, int]] = []  # a heap of (bytes, -line)
+        self._longest: list[tuple[int, int]] = []  # (bytes, -line), the longest last
 
     def add(self, sizes: Sequence[int], lines: Iterable[int]) -> None:
         """Count rows of so many bytes, at least one, and at these lines, from 1."""
         self._octaves.update(map(int.bit_length, sizes))
         if len(self._longest) < _SHOWN or max(sizes) > self._longest[0][0]:
-            longest = heapq.nlargest(_SHOWN, zip(sizes, (-line for line in lines), strict=True))
-            self._longest = heapq.nlargest(_SHOWN, self._longest + longest)[::-1]
+            self._keep(zip(sizes, (-line for line in lines), strict=True))
 
     def merge(self, later: Sizes) -> None:
         """Add what a later part of the file holds."""
         self._octaves.update(later._octaves)
-        self._longest = heapq.nlargest(_SHOWN, self._longest + later._longest)[::-1]
+        self._keep(later._longest)
+
+    def _keep(self, more: Iterable[tuple[int, int]]) -> None:
+        self._longest = sorted([*self._longest, *more])[-_SHOWN:]
 
     def findings(self, times: float) -> Iterator[Placed]:
         """Yield the longest rows that are so many times as long as the median."""

@@ -8,10 +8,11 @@ is S304. S303, S312 and S313 need the whole data set: `rules.dataset`. `rules.ty
 
 from __future__ import annotations
 
-import json
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from phi3data.chat import ROLE_ALIASES, ROLES
 from phi3data.errors import did_you_mean
@@ -145,7 +146,7 @@ _SHOWN = 40  # characters of the user's own words in a message
 
 def contract(target: TargetProfile | None = None) -> dict[str, Any]:
     """Return the JSON Schema (draft 2020-12) of a row: the strict format, or what a target makes of it."""
-    found: dict[str, Any] = json.loads(Path(__file__).parents[1].joinpath("chat.schema.json").read_text("utf-8"))
+    found: dict[str, Any] = msgspec.json.decode(Path(__file__).parents[1].joinpath("chat.schema.json").read_bytes())
     if target is not None:
         found["properties"] |= dict.fromkeys(target.keys, True)
         found["additionalProperties"] = target.extra_keys == "kept"

@@ -20,7 +20,6 @@ line again and looks at every pair of keys.
 
 from __future__ import annotations
 
-import json
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -211,6 +210,8 @@ def _unique(raw: bytes) -> bool:
     """Tell whether no object of the line has a key twice."""
     if raw.count(b'"') == _marks(_decode_any(raw)) and b"\\u0022" not in raw:
         return True
+    import json
+
     try:
         json.loads(raw, object_pairs_hook=_pairs)
     except (

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import glob
 import re
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from phi3data.errors import InputError, UsageError, did_you_mean
 
@@ -28,8 +28,7 @@ BINARY = frozenset({"parquet", "arrow", "xlsx", "dataset", "memory", "hub"})  # 
 COMPRESSIONS = {".gz": "gzip", ".zst": "zstd", ".bz2": "bz2", ".xz": "xz"}
 
 
-@dataclass(frozen=True)
-class Input:
+class Input(msgspec.Struct, frozen=True):
     """One thing to read: a file, a saved data set (a directory), or an object in memory."""
 
     name: str
@@ -82,7 +81,9 @@ def _named(name: str, *, online: bool, without: Path | None, empty: bool) -> lis
             return [_file(path, empty=empty)]
     except OSError as error:
         raise InputError(f"{shown(name)[:80]}: cannot be read: {error.strerror}") from None
-    if glob.has_magic(name):
+    if any(mark in name for mark in "*?["):
+        import glob
+
         matches = sorted(glob.iglob(name, recursive=True))  # noqa: PTH207 (Path.glob takes no absolute patterns)
         found = [_file(Path(item), empty=empty) for item in matches if _readable(Path(item))]
         if not found:

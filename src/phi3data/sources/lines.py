@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, NamedTuple
+from typing import IO, TYPE_CHECKING
+
+import msgspec
 
 from phi3data.findings import Finding
 from phi3data.sources.source import BLANK, MAX_RECORD, Raw, Shard, Source, too_long
@@ -22,7 +24,7 @@ def shards(source: Source, size: int) -> Iterator[tuple[int, int, int, int]]:
         yield start, min(start + size, source.size), 0 if first else -1, 0 if first else -1
 
 
-class Block(NamedTuple):
+class Block(msgspec.Struct, frozen=True):
     """The lines that begin in a shard, without their ends.
 
     A last line that is longer than `MAX_RECORD` is not among them: `too_long` is its length in bytes, else 0. `ended`

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from importlib import import_module
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -134,7 +133,7 @@ def _copied(item: Input, copy: Path, encoding: str | None) -> tuple[Path, list[s
         if not path.exists():
             spool.decompress(item, path)
     if item.container in BINARY:
-        binary = item if item.compression is None else replace(item, path=path)
+        binary = item if item.compression is None else msgspec.structs.replace(item, path=path)
         if not copy.with_suffix(".jsonl").exists():
             spool.write_records(binary, copy.with_suffix(".jsonl"))
         return copy.with_suffix(".jsonl"), notes

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from typing import IO, TYPE_CHECKING, NamedTuple, Self
+from typing import IO, TYPE_CHECKING, Self
+
+import msgspec
 
 from phi3data.sources.source import MAX_RECORD, Raw, Source
 from phi3data.text.jsonline import BOM
@@ -16,7 +18,7 @@ _CHUNK = 2**20
 _CONTINUATION = bytes(range(0x80, 0xC0))  # the bytes of a character in UTF-8 after its first
 
 
-class FilePlace(NamedTuple):
+class FilePlace(msgspec.Struct, frozen=True):
     """A place in a file, 1-based, in code points, the end exclusive; None where there is no column to tell."""
 
     line: int

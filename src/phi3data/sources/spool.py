@@ -12,10 +12,10 @@ import lzma
 import shutil
 import zlib
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import IO, TYPE_CHECKING, Any
 
 import msgspec
+from msgspec.structs import replace
 
 from phi3data.errors import InputError, MissingExtraError
 from phi3data.sources.files import CHUNK, whole

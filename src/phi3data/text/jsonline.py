@@ -6,14 +6,16 @@ fails meets the slow path, which parses it again with the standard library to na
 
 from __future__ import annotations
 
-import json
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from phi3data.findings import Finding
 from phi3data.text.lazy import Lazy
+
+if TYPE_CHECKING:
+    import json
 
 _decode = msgspec.json.Decoder().decode
 _BLANK = b" \t\r\n"
@@ -44,6 +46,8 @@ def decode(raw: bytes, *, last: bool = False) -> Any:
 
 def diagnose(raw: bytes, *, last: bool = False) -> Finding:
     """Say why `raw` is no JSON value: the code, the column in code points, and what to do."""
+    import json
+
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -96,6 +100,8 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _duplicate_key(raw: bytes) -> Finding | None:
+    import json
+
     try:
         json.loads(raw, object_pairs_hook=_unique)
     except _DuplicateKeyError as error:
@@ -145,6 +151,8 @@ def _hint(text: str, at: int) -> str:
 
 
 def _has_lone_surrogate(value: Any) -> bool:
+    import json
+
     try:
         json.dumps(value, ensure_ascii=False).encode("utf-8")
     except UnicodeEncodeError:

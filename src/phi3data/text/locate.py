@@ -8,10 +8,10 @@ bytes takes about 27 µs, a row of 1 MB about 10 ms.
 
 from __future__ import annotations
 
-import json
 import re
 from functools import cache
-from typing import NamedTuple
+
+import msgspec
 
 from phi3data.text.lazy import Lazy
 
@@ -34,7 +34,7 @@ _UNIT = (
 )
 
 
-class Place(NamedTuple):
+class Place(msgspec.Struct, frozen=True):
     """Where something stands in a row. `line` and `end_line` count from 0, the row's first line.
 
     `column` and `end_column` are 1-based and count Unicode code points of their lines; the end is exclusive. A string
@@ -47,7 +47,7 @@ class Place(NamedTuple):
     end_column: int
 
 
-class _Span(NamedTuple):
+class _Span(msgspec.Struct, frozen=True):
     """Bytes of a value, and of the key before it (both 0 for an element of an array, and for the row itself)."""
 
     start: int
@@ -194,6 +194,8 @@ def _is(key: bytes, wanted: str) -> bool:
     """Tell whether a key, with its quotes, is the part of a pointer."""
     if b"\\" not in key:
         return key[1:-1] == wanted.encode("utf-8", "surrogatepass")
+    import json
+
     try:
         return bool(json.loads(key) == wanted)
     except ValueError:

@@ -7,11 +7,10 @@ placeholders such as ``sk-your-key-goes-here`` none, and the screen sees no more
 from __future__ import annotations
 
 import re
-from string import ascii_letters, digits
 from typing import TYPE_CHECKING
 
 from phi3data.text.lazy import Lazy
-from phi3data.text.skeleton import is_dense
+from phi3data.text.skeleton import CAPITALS, DIGITS, SMALL, is_dense
 from phi3data.text.spot import Spot, masked
 
 if TYPE_CHECKING:
@@ -33,7 +32,7 @@ _SHAPES = {
 }
 _LEAST = 20  # characters of the shortest of them, and of the word around it
 # What tokens are made of is all one letter, and other characters a space.
-_OF_TOKENS = frozenset(f"{ascii_letters}{digits}+/_.%=-".encode()).union(range(0x80, 0x100))
+_OF_TOKENS = frozenset(f"{SMALL}{CAPITALS}{DIGITS}+/_.%=-".encode()).union(range(0x80, 0x100))
 _LETTERS = bytes(ord("x" if code in _OF_TOKENS else " ") for code in range(256))
 _WORD = b"x" * _LEAST
 _BEFORE = 48  # characters before a word that may say what is assigned

@@ -11,11 +11,11 @@ screen safe: where a kernel asks that its finding shows a mark in its own skelet
 
 from __future__ import annotations
 
-import string
-
 START = "\x1e"  # before each of the texts that are joined
 
-_LEFT_OUT = (string.ascii_lowercase.replace("e", "") + " .-()'_").encode() + bytes(range(0x80, 0x100))
+# Written out, since the standard library's `string` compiles a pattern when it is loaded.
+SMALL, CAPITALS, DIGITS = "abcdefghijklmnopqrstuvwxyz", "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "0123456789"
+_LEFT_OUT = (SMALL.replace("e", "") + " .-()'_").encode() + bytes(range(0x80, 0x100))
 
 
 def _table(mapping: dict[str, str]) -> bytes:
@@ -27,8 +27,8 @@ def _table(mapping: dict[str, str]) -> bytes:
 
 
 _CONTROLS = "".join(chr(code) for code in (*range(32), 127) if chr(code) not in "\t\n\r" + START)
-_SKELETON = _table({string.digits: "0", _CONTROLS: "\x01"})
-_DENSE = _table({string.ascii_uppercase: "0"})
+_SKELETON = _table({DIGITS: "0", _CONTROLS: "\x01"})
+_DENSE = _table({CAPITALS: "0"})
 
 DENSE_RUN = "0" * 8
 DIGIT_RUN = "0" * 7

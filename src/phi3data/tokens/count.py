@@ -17,11 +17,10 @@ import msgspec
 
 from phi3data.chat import Conversation, Message
 from phi3data.errors import InputError, MissingExtraError, UsageError
+from phi3data.family import TEMPLATES
 from phi3data.family import model as model_named
-from phi3data.family import templates
 from phi3data.family.template import TemplateError
-from phi3data.tokens.frame import LOOKS_LIKE_CONTROL
-from phi3data.tokens.vocabulary import Vocabulary, controls_of, plain_is_special
+from phi3data.tokens.frame import LOOKS_LIKE_CONTROL, controls_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from phi3data.family.jinja import JinjaTemplate
     from phi3data.family.template import ChatTemplate
     from phi3data.tokens.frame import Controls
+    from phi3data.tokens.vocabulary import Vocabulary
 
 
 _FILES = ("tokenizer.json", "*.tiktoken", "tokenizer_config.json", "chat_template.jinja")
@@ -107,9 +107,11 @@ def compile_kernels(ref: TokenizerRef, size: int) -> None:
 
 def template_of(ref: TokenizerRef) -> ChatTemplate:
     """Return the chat template that was chosen with the tokenizer."""
-    known = templates().get(ref.template)
+    known = TEMPLATES.get(ref.template)
     if known is not None:
         return known
+    from phi3data.tokens.vocabulary import Vocabulary
+
     own = _own_template(Vocabulary(Path(ref.path)))
     assert own is not None, "a template that is none of the family's is the tokenizer's own"
     return own
@@ -117,7 +119,11 @@ def template_of(ref: TokenizerRef) -> ChatTemplate:
 
 def controls_for(ref: TokenizerRef, model: ModelProfile) -> Controls:
     """Return the control tokens: the tokenizer's, or those that are known of the model's vocabulary."""
-    return controls_of(model.vocabulary) if ref.estimated else Vocabulary(Path(ref.path), model.vocabulary).controls
+    if ref.estimated:
+        return controls_of(model.vocabulary)
+    from phi3data.tokens.vocabulary import Vocabulary
+
+    return Vocabulary(Path(ref.path), model.vocabulary).controls
 
 
 class _Estimator:
@@ -130,6 +136,7 @@ class _Estimator:
 class _Exact:
     def __init__(self, path: Path) -> None:
         from phi3data.tokens.exact.counter import ExactCounter
+        from phi3data.tokens.vocabulary import Vocabulary, plain_is_special
 
         self._path = path
         # Ranks know of no control tokens: to their library the spelling of one is text.
@@ -151,6 +158,8 @@ class _Exact:
 
 def _ref(name: str, path: Path, model: ModelProfile) -> TokenizerRef:
     from hashlib import sha256
+
+    from phi3data.tokens.vocabulary import Vocabulary
 
     revision = path.parent.name if path.parent.parent.name == "snapshots" else ""
     template, note = _choose(Vocabulary(path, model.vocabulary), model)
@@ -184,7 +193,7 @@ def _choose(vocabulary: Vocabulary, model: ModelProfile) -> tuple[ChatTemplate, 
         return model.template, ""
     from phi3data.family.jinja import recognise
 
-    known = recognise(own, (*model.templates, *templates().values()))
+    known = recognise(own, (*model.templates, *TEMPLATES.values()))
     if known is None:
         unknown = _unknown_tokens(own, vocabulary)
         if unknown:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from phi3data.chat import Conversation
+    from phi3data.family import VocabularyProfile
 
 # Unicode's White_Space, which tokenizers strips; Python's str.strip would take U+001C to U+001F as well.
 WHITE = (
@@ -221,3 +222,14 @@ def control_text(conversation: Conversation, controls: Controls) -> Iterator[Fin
                 character=start + 1,
                 length=len(control.text),
             )
+
+
+@lru_cache(16)
+def controls_of(known: VocabularyProfile | None) -> Controls:
+    """Return the control tokens that the family's table knows of a model's vocabulary."""
+    if known is None:
+        return Controls({})
+    return Controls(
+        {text: Control(text, id_, rstrip=known.swallows(text)) for text, id_ in known.controls.items()},
+        {known.end_of_text},
+    )

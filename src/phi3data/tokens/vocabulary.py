@@ -7,7 +7,7 @@ tokenizer_config.json and chat_template.jinja. Nothing is ever executed but the 
 from __future__ import annotations
 
 import os
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
@@ -15,7 +15,7 @@ import msgspec
 from phi3data.errors import InputError, MissingExtraError, Phi3kitError
 from phi3data.tokens.exact.kinds import CL100K
 from phi3data.tokens.exact.library import read_json, read_ranks
-from phi3data.tokens.frame import Control, Controls, is_control
+from phi3data.tokens.frame import Control, Controls, controls_of, is_control
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -103,17 +103,6 @@ class Vocabulary:
     @cached_property
     def _by_id(self) -> dict[int, Control]:
         return {control.id: control for control in self.controls.by_text.values()}
-
-
-@lru_cache(16)
-def controls_of(known: VocabularyProfile | None) -> Controls:
-    """Return the control tokens that the family's table knows of a model's vocabulary."""
-    if known is None:
-        return Controls({})
-    return Controls(
-        {text: Control(text, id_, rstrip=known.swallows(text)) for text, id_ in known.controls.items()},
-        {known.end_of_text},
-    )
 
 
 def plain(table: Mapping[str, Any]) -> dict[str, Any]:

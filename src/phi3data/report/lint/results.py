@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections import Counter
@@ -73,6 +72,8 @@ def encoded(document: object) -> bytes:
     try:
         return msgspec.json.encode(document)
     except UnicodeEncodeError:
+        import json
+
         text = json.dumps(msgspec.to_builtins(document), ensure_ascii=False)
         return re.sub("[\ud800-\udfff]", lambda half: f"\\\\u{ord(half[0]):04x}", text).encode()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import os
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
@@ -106,6 +105,8 @@ def read_json(path: Path) -> dict[str, Any]:
 
 def read_ranks(path: Path) -> dict[bytes, int]:
     """Return the bytes of each token in a .tiktoken file, and its rank. Raises `InputError` if it is none."""
+    import base64
+
     try:
         lines = (line.split() for line in path.read_bytes().splitlines() if line)
         ranks = {base64.b64decode(token): int(rank) for token, rank in lines}

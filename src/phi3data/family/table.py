@@ -1,0 +1,340 @@
+"""The Phi models: what each is, how its chat template writes a conversation, which control tokens its vocabulary has.
+
+Data: code reads this and never tests a name, and adding a model is adding an entry. It is Python and no file beside it
+since reading a TOML table takes a tenth of the time of a short `phi3data check`.
+
+Sources: tokenizer_config.json, config.json and generation_config.json of the models on the hub, MIT licensed. The
+templates of Phi-3-mini, -medium and Phi-4-mini and their control tokens were checked against the files themselves.
+"""
+
+from __future__ import annotations
+
+from phi3data.family.profile import ModelProfile, VocabularyProfile
+from phi3data.family.template import Gathers, Template
+
+_VOCABULARIES = (
+    VocabularyProfile(
+        name="phi-3",
+        kind="Llama BPE with byte fallback",
+        size=32_064,
+        end_of_text="<|endoftext|>",
+        keeps_space=("<unk>", "<s>", "<|endoftext|>"),
+        controls={
+            "<unk>": 0,
+            "<s>": 1,
+            "</s>": 2,
+            "<|endoftext|>": 32_000,
+            "<|assistant|>": 32_001,
+            "<|placeholder1|>": 32_002,
+            "<|placeholder2|>": 32_003,
+            "<|placeholder3|>": 32_004,
+            "<|placeholder4|>": 32_005,
+            "<|system|>": 32_006,
+            "<|end|>": 32_007,
+            "<|placeholder5|>": 32_008,
+            "<|placeholder6|>": 32_009,
+            "<|user|>": 32_010,
+        },
+    ),
+    VocabularyProfile(
+        name="phi-3-small",
+        kind="byte-level BPE, ranks of cl100k_base",
+        size=100_352,
+        end_of_text="<|endoftext|>",
+        keeps_space=("*",),
+        controls={
+            "<|endoftext|>": 100_257,
+            "<|fim_prefix|>": 100_258,
+            "<|fim_middle|>": 100_259,
+            "<|fim_suffix|>": 100_260,
+            "<|system|>": 100_261,
+            "<|user|>": 100_262,
+            "<|assistant|>": 100_263,
+            "<|end|>": 100_266,
+            "<|endofprompt|>": 100_276,
+        },
+    ),
+    VocabularyProfile(
+        name="phi-4",
+        kind="byte-level BPE, cuts of cl100k_base",
+        size=100_352,
+        end_of_text="<|endoftext|>",
+        keeps_space=(),
+        controls={
+            "<|endoftext|>": 100_257,
+            "<|fim_prefix|>": 100_258,
+            "<|fim_middle|>": 100_259,
+            "<|fim_suffix|>": 100_260,
+            "<|im_start|>": 100_264,
+            "<|im_end|>": 100_265,
+            "<|im_sep|>": 100_266,
+            "<|endofprompt|>": 100_276,
+        },
+    ),
+    VocabularyProfile(
+        name="phi-4-mini",
+        kind="byte-level BPE, cuts of o200k_base",
+        size=200_064,
+        end_of_text="<|endoftext|>",
+        keeps_space=("<|endoftext|>", "<|endofprompt|>"),
+        controls={
+            "<|endoftext|>": 199_999,
+            "<|endofprompt|>": 200_018,
+            "<|assistant|>": 200_019,
+            "<|end|>": 200_020,
+            "<|user|>": 200_021,
+            "<|system|>": 200_022,
+            "<|tool|>": 200_023,
+            "<|/tool|>": 200_024,
+            "<|tool_call|>": 200_025,
+            "<|/tool_call|>": 200_026,
+            "<|tool_response|>": 200_027,
+            "<|tag|>": 200_028,
+        },
+    ),
+)
+_TEMPLATES = (
+    # Phi-3-mini since mid-2024
+    Template(
+        name="phi-3",
+        end="<|endoftext|>",
+        prompt="<|assistant|>\n",
+        turns={
+            "system": ("<|system|>\n", "<|end|>\n"),
+            "user": ("<|user|>\n", "<|end|>\n"),
+            "assistant": ("<|assistant|>\n", "<|end|>\n"),
+        },
+    ),
+    # Phi-3-mini of April 2024: a user turn writes the assistant's header
+    Template(
+        name="phi-3-first",
+        start="<s>",
+        turns={
+            "user": ("<|user|>\n", "<|end|>\n<|assistant|>\n"),
+            "assistant": ("", "<|end|>\n"),
+        },
+    ),
+    Template(
+        name="phi-3-medium",
+        turns={
+            "user": ("<|user|>\n", "<|end|>\n<|assistant|>\n"),
+            "assistant": ("", "<|end|>\n"),
+        },
+    ),
+    Template(
+        name="phi-3-small",
+        start="<|endoftext|>",
+        end="<|endoftext|>",
+        prompt="<|assistant|>\n",
+        other=("<|{role}|>\n", "<|end|>\n"),
+    ),
+    Template(
+        name="phi-3.5",
+        end="<|endoftext|>",
+        prompt="<|assistant|>\n",
+        skips_empty=("system",),
+        turns={
+            "system": ("<|system|>\n", "<|end|>\n"),
+            "user": ("<|user|>\n", "<|end|>\n"),
+            "assistant": ("<|assistant|>\n", "<|end|>\n"),
+        },
+    ),
+    Template(
+        name="phi-4",
+        prompt="<|im_start|>assistant<|im_sep|>",
+        turns={
+            "system": ("<|im_start|>system<|im_sep|>", "<|im_end|>"),
+            "user": ("<|im_start|>user<|im_sep|>", "<|im_end|>"),
+            "assistant": ("<|im_start|>assistant<|im_sep|>", "<|im_end|>"),
+        },
+    ),
+    Template(
+        name="phi-4-mini",
+        end="<|endoftext|>",
+        prompt="<|assistant|>",
+        other=("<|{role}|>", "<|end|>"),
+        tools=("<|tool|>", "<|/tool|>"),
+    ),
+    Template(
+        name="phi-4-mini-reasoning",
+        start="<|system|>Your name is Phi, an AI math expert developed by Microsoft.",
+        end="<|endoftext|>",
+        prompt="<|assistant|>",
+        other=("<|{role}|>", "<|end|>"),
+        tools=("<|tool|>", "<|/tool|>"),
+        gathers=Gathers(role="system", before=" ", after="", end="<|end|>"),
+    ),
+)
+VOCABULARIES = {each.name: each for each in _VOCABULARIES}
+TEMPLATES = {each.name: each for each in _TEMPLATES}
+_MODELS = (
+    ModelProfile(
+        name="phi-3-mini-4k-instruct",
+        hub="microsoft/Phi-3-mini-4k-instruct",
+        aliases=("phi-3-mini", "phi3-mini", "phi3", "phi-3"),
+        context=4096,
+        templates=(
+            TEMPLATES["phi-3"],
+            TEMPLATES["phi-3-first"],
+        ),
+        vocabulary=VOCABULARIES["phi-3"],
+        architecture="phi3",
+        rope="default",
+        eos=(
+            32_000,
+            32_001,
+            32_007,
+        ),
+        pad="<|endoftext|>",
+        licence="MIT",
+    ),
+    ModelProfile(
+        name="phi-3-mini-128k-instruct",
+        hub="microsoft/Phi-3-mini-128k-instruct",
+        aliases=("phi-3-mini-128k",),
+        context=131_072,
+        templates=(
+            TEMPLATES["phi-3"],
+            TEMPLATES["phi-3-first"],
+        ),
+        vocabulary=VOCABULARIES["phi-3"],
+        architecture="phi3",
+        rope="longrope",
+        eos=(
+            32_000,
+            32_001,
+            32_007,
+        ),
+        pad="<|endoftext|>",
+        licence="MIT",
+    ),
+    ModelProfile(
+        name="phi-3-small-8k-instruct",
+        hub="microsoft/Phi-3-small-8k-instruct",
+        aliases=("phi-3-small",),
+        context=8192,
+        templates=(TEMPLATES["phi-3-small"],),
+        vocabulary=VOCABULARIES["phi-3-small"],
+        architecture="phi3small",
+        rope="default",
+        eos=(
+            100_257,
+            100_266,
+        ),
+        pad="<|endoftext|>",
+        licence="MIT",
+    ),
+    ModelProfile(
+        name="phi-3-small-128k-instruct",
+        hub="microsoft/Phi-3-small-128k-instruct",
+        aliases=("phi-3-small-128k",),
+        context=131_072,
+        templates=(TEMPLATES["phi-3-small"],),
+        vocabulary=VOCABULARIES["phi-3-small"],
+        architecture="phi3small",
+        rope="longrope",
+        eos=(
+            100_257,
+            100_266,
+        ),
+        pad="<|endoftext|>",
+        licence="MIT",
+    ),
+    ModelProfile(
+        name="phi-3-medium-4k-instruct",
+        hub="microsoft/Phi-3-medium-4k-instruct",
+        aliases=("phi-3-medium",),
+        context=4096,
+        templates=(TEMPLATES["phi-3-medium"],),
+        vocabulary=VOCABULARIES["phi-3"],
+        architecture="phi3",
+        rope="default",
+        eos=(
+            32_000,
+            32_001,
+            32_007,
+        ),
+        pad="<|endoftext|>",
+        licence="MIT",
+    ),
+    ModelProfile(
+        name="phi-3-medium-128k-instruct",
+        hub="microsoft/Phi-3-medium-128k-instruct",
+        aliases=("phi-3-medium-128k",),
+        context=131_072,
+        templates=(TEMPLATES["phi-3-medium"],),
+        vocabulary=VOCABULARIES["phi-3"],
+        architecture="phi3",
+        rope="longrope",
+        eos=(
+            32_000,
+            32_001,
+            32_007,
+        ),
+        pad="<|endoftext|>",
+        licence="MIT",
+    ),
+    ModelProfile(
+        name="phi-3.5-mini-instruct",
+        hub="microsoft/Phi-3.5-mini-instruct",
+        aliases=("phi-3.5-mini", "phi-3.5", "phi3.5"),
+        context=131_072,
+        templates=(TEMPLATES["phi-3.5"],),
+        vocabulary=VOCABULARIES["phi-3"],
+        architecture="phi3",
+        rope="longrope",
+        eos=(
+            32_000,
+            32_001,
+            32_007,
+        ),
+        pad="<|endoftext|>",
+        licence="MIT",
+    ),
+    ModelProfile(
+        name="phi-4",
+        hub="microsoft/phi-4",
+        aliases=("phi4",),
+        context=16_384,
+        templates=(TEMPLATES["phi-4"],),
+        vocabulary=VOCABULARIES["phi-4"],
+        architecture="phi3",
+        rope="default",
+        eos=(100_265,),
+        pad="<|dummy_85|>",
+        licence="MIT",
+    ),
+    ModelProfile(
+        name="phi-4-mini-instruct",
+        hub="microsoft/Phi-4-mini-instruct",
+        aliases=("phi-4-mini", "phi4-mini"),
+        context=131_072,
+        templates=(TEMPLATES["phi-4-mini"],),
+        vocabulary=VOCABULARIES["phi-4-mini"],
+        architecture="phi3",
+        rope="longrope",
+        eos=(
+            199_999,
+            200_020,
+        ),
+        pad="<|endoftext|>",
+        licence="MIT",
+    ),
+    ModelProfile(
+        name="phi-4-mini-reasoning",
+        hub="microsoft/Phi-4-mini-reasoning",
+        aliases=("phi4-mini-reasoning",),
+        context=131_072,
+        templates=(TEMPLATES["phi-4-mini-reasoning"],),
+        vocabulary=VOCABULARIES["phi-4-mini"],
+        architecture="phi3",
+        rope="longrope",
+        eos=(
+            199_999,
+            200_020,
+        ),
+        pad="<|endoftext|>",
+        licence="MIT",
+    ),
+)
+MODELS = {each.name: each for each in _MODELS}

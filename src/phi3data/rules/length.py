@@ -39,8 +39,8 @@ RULES = (
         "length-outlier",
         "info",
         "many times as long as the other rows",
-        "Batches are padded to the longest row, and one row of another kind is often a mistake of an export. Looked for "
-        "from 50 rows on, since a median of fewer says little.",
+        "Batches are padded to the longest row, and one row of another kind is often a mistake of an export. "
+        "Looked for from 50 rows on, since a median of fewer says little.",
     ),
 )
 

@@ -36,8 +36,8 @@ def config(settings: Mapping[str, Any], *, dtype: str) -> dict[str, Any]:
 def tokenizer(settings: Mapping[str, Any], template: str) -> dict[str, Any]:
     """Return tokenizer_config.json in both dialects, with the chat template in it."""
     made = {key: value for key, value in settings.items() if key not in _OF_TOKENIZER}
-    # Known to both, and takes tokenizer.json as it is. transformers 5 rebuilds LlamaTokenizer and GPT2Tokenizer from
-    # the vocabulary alone: Phi-3's "<|user|>\nHello" then has no ▁ before its first word, which is another id.
+    # Known to both, and takes tokenizer.json as it is. Where no config.json lies beside, transformers 5 rebuilds a
+    # LlamaTokenizer from its vocabulary: Phi-3's "<|user|>\nHello" then has no ▁ before "Hello", which is another id.
     made["tokenizer_class"] = "PreTrainedTokenizerFast"
     if isinstance(made.get("extra_special_tokens"), list):
         made["additional_special_tokens"] = made.pop("extra_special_tokens")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from importlib.util import find_spec
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -89,11 +90,18 @@ def load(folder: Path) -> Loaded:
     """Load the model of a bundle. Raises `InputError` where the runtime cannot."""
     import onnxruntime_genai as runtime  # type: ignore[import-untyped]
 
-    try:
+    with _speaking():
         config = runtime.Config(str(folder / "model"))
         config.clear_providers()
         model = runtime.Model(config)
         return Loaded(version=runtime.__version__, model=model, tokenizer=runtime.Tokenizer(model))
+
+
+@contextmanager
+def _speaking() -> Iterator[None]:
+    """Raise `InputError` with the first line of what the runtime says where it fails."""
+    try:
+        yield
     except RuntimeError as error:
         raise InputError(f"onnxruntime-genai: {str(error).strip().splitlines()[0]}") from None
 
@@ -103,8 +111,9 @@ def prompt(folder: Path, loaded: Loaded) -> Outcome:
     wanted = read_answers(folder)
     assert wanted.request is not None, "a model that writes has a request"
     messages = msgspec.json.encode(wanted.request["messages"]).decode()
-    text = loaded.tokenizer.apply_chat_template(messages, add_generation_prompt=True)
-    ids = [int(number) for number in loaded.tokenizer.encode(text)]
+    with _speaking():
+        text = loaded.tokenizer.apply_chat_template(messages, add_generation_prompt=True)
+        ids = [int(number) for number in loaded.tokenizer.encode(text)]
     if ids != wanted.answers[0].prompt:
         said = f"onnxruntime-genai {loaded.version} makes other ids of the test request than the model was trained on"
         return failed(
@@ -116,7 +125,8 @@ def prompt(folder: Path, loaded: Loaded) -> Outcome:
 def answers(folder: Path, loaded: Loaded) -> Outcome:
     """The model answers as the weights did before: to the letter in fp32, by so many tokens where they were rounded."""
     facts, wanted = read(folder).facts, read_answers(folder).answers
-    made = [greedy(loaded, each.prompt, len(each.answer)) for each in wanted]
+    with _speaking():
+        made = [greedy(loaded, each.prompt, len(each.answer)) for each in wanted]
     who = f"onnxruntime-genai {loaded.version} on the CPU"
     same = sum(found == each.answer for found, each in zip(made, wanted, strict=True))
     if facts["precision"] == "fp32":
@@ -140,9 +150,10 @@ def greedy(loaded: Loaded, prompt: list[int], tokens: int) -> list[int]:
     asked.set_search_options(max_length=len(prompt) + tokens, do_sample=False)
     generator = runtime.Generator(loaded.model, asked)
     generator.append_tokens(np.array([prompt], dtype=np.int32))
+    written = []
     while not generator.is_done():
         generator.generate_next_token()
-    written: list[int] = generator.get_sequence(0)[len(prompt) :].tolist()
+        written.append(int(generator.get_next_tokens()[0]))  # its get_sequence leaves out what ended the answer
     return written
 
 

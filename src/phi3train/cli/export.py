@@ -28,9 +28,7 @@ from phi3train.cli import options
 @click.option(
     "--precision",
     type=click.Choice(["fp32", "fp16", "int4"]),
-    default="fp32",
-    show_default=True,
-    help="Of the weights (onnx).",
+    help="Of the weights (onnx); the most exact that the provider has otherwise.",
 )
 @click.option(
     "--provider",

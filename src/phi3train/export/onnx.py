@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 Precision = Literal["fp32", "fp16", "int4"]
 Provider = Literal["cpu", "cuda", "dml", "webgpu"]
-# What the builder makes valid models of: in fp32 it has models for other providers that no runtime loads.
+# The builder's own list, the most exact first, without fp32 for cuda: of that it makes a graph that no runtime loads.
 PRECISIONS: dict[Provider, tuple[Precision, ...]] = {
     "cpu": ("fp32", "int4"),
     "cuda": ("fp16", "int4"),
@@ -50,17 +50,19 @@ def export_onnx(
     output: Path,
     *,
     name: str,
-    precision: Precision = "fp32",
+    precision: Precision | None = None,
     provider: Provider = "cpu",
     overwrite: bool = False,
 ) -> Manifest:
-    """Write the bundle `onnx` of a run: its model, an adapter merged into it, as an ONNX model of that precision.
+    """Write the bundle `onnx` of a run: its model, an adapter merged into it, as an ONNX model.
 
+    `precision` is that of its weights, without one the most exact that there is for the provider.
     It needs memory and disk for the weights twice, in fp32. Raises `UsageError` for a name, a pair of precision and
     provider or a run that cannot be, `InputError` where the builder fails, and what `export_model` raises.
     """
     if not NAME.fullmatch(name):
         raise UsageError(f"--name '{name}': Foundry Local takes letters, digits, dots, - and _ in the name of a model")
+    precision = precision or PRECISIONS[provider][0]
     if precision not in PRECISIONS[provider]:
         raise UsageError(f"--precision {precision}: for {provider} take {' or '.join(PRECISIONS[provider])}")
     story = read_story(run)

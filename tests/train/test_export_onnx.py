@@ -265,7 +265,7 @@ def test_rounded_weights_may_answer_otherwise_and_it_says_how_often(copy: Path) 
     found = verify(copy)[-1]
     assert (found.name, found.state) == ("answers", "passed")
     agreed = re.fullmatch(
-        r"onnxruntime-genai [\d.]+ on the CPU: in int4 (\d+) of (\d+) tokens are those of fp32", found.found
+        r"onnxruntime-genai [\d.]+ on the CPU: int4 chooses (\d+) of (\d+) tokens as fp32 does", found.found
     )
     assert agreed is not None
     assert int(agreed[1]) < int(agreed[2])
@@ -347,7 +347,7 @@ def test_for_another_provider_in_four_bits(phi3: Path, tmp_path: Path) -> None:
     export_onnx(phi3, tmp_path / "small", name="small", precision="int4", provider="webgpu")
     found = {each.name: each for each in verify(tmp_path / "small")}
     assert {each.state for each in found.values()} == {"passed"}, found
-    assert " on the CPU: in int4 " in found["answers"].found
+    assert " on the CPU: int4 chooses " in found["answers"].found
     session = read_json(tmp_path / "small" / _GENAI)["model"]["decoder"]["session_options"]
     assert [list(each) for each in session["provider_options"]] == [["webgpu"]]
 

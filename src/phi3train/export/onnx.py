@@ -57,8 +57,10 @@ def export_onnx(
     """Write the bundle `onnx` of a run: its model, an adapter merged into it, as an ONNX model.
 
     `precision` is that of its weights, without one the most exact that there is for the provider. The builder needs
-    memory for the weights in fp32 1.3 times, to round them to int4 2.5 times; the disk holds them twice. Raises
-    `UsageError` for a name, a pair of precision and provider or a run that cannot be, `InputError` where the builder fails, and what `export_model` raises.
+    memory for the weights in fp32 1.3 times, to round them to int4 2.5 times; the disk holds them twice.
+
+    Raises `UsageError` for a name, a pair of precision and provider or a run that cannot be, `InputError` where the
+    builder fails, and what `export_model` raises.
     """
     if not NAME.fullmatch(name):
         raise UsageError(f"--name '{name}': Foundry Local takes letters, digits, dots, - and _ in the name of a model")

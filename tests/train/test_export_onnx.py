@@ -20,6 +20,7 @@ from phi3data.cli import run as command
 from phi3data.errors import InputError, UsageError
 from phi3data.family import templates
 from phi3data.family.written import to_jinja
+from phi3data.tokens.exact.kinds import O200K
 from phi3train.cli import group, options
 from phi3train.export import onnx as exporting
 from phi3train.export.answers import greedy
@@ -40,18 +41,6 @@ _SETTINGS = {"train__max_steps": 2, "evaluation__every": 2, "samples__count": 0}
 _WINDOW = 4096  # onnxruntime-genai changes LongRoPE's factors here, whatever the model says: all of the family do
 _RUNTIME = f"onnxruntime-genai {runtime.__version__}"
 _SPREAD = 0.25  # of random weights: answers of many different tokens, which a small difference changes
-# As Phi-4-mini's tokenizer cuts words.
-_O200K = "|".join(
-    (
-        r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?",
-        r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?",
-        r"\p{N}{1,3}",
-        r" ?[^\s\p{L}\p{N}]+[\r\n/]*",
-        r"\s*[\r\n]+",
-        r"\s+(?!\S)",
-        r"\s+",
-    )
-)
 
 
 def _tokenizer(folder: Path, kind: str, **changes: Any) -> Path:
@@ -72,7 +61,7 @@ def _phi3_tokenizer(folder: Path) -> Path:
 
 
 def _phi4_tokenizer(folder: Path) -> Path:
-    split = {"type": "Split", "pattern": {"Regex": _O200K}, "behavior": "Removed", "invert": True}
+    split = {"type": "Split", "pattern": {"Regex": O200K}, "behavior": "Removed", "invert": True}
     byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": False}
     return _tokenizer(folder, "bytes", pre_tokenizer={"type": "Sequence", "pretokenizers": [split, byte_level]})
 
@@ -145,7 +134,7 @@ def test_a_bundle_has_what_foundry_local_looks_for_and_answers_as_before(bundle:
     assert (said.facts["precision"], said.facts["provider"], said.facts["eos_token_id"]) == ("fp32", "cpu", ends)
     card = (bundle / "MODEL_CARD.md").read_text("utf-8")
     assert "library_name: onnx\n" in card
-    assert "then `foundry model run support`." in card
+    assert "then `foundry model run support`. What is expected is in fp32." in card
     found = {each.name: each for each in verify(bundle)}
     assert {each.state for each in found.values()} == {"passed"}, found
     assert found["settings"].found == f"vocabulary {settings['vocab_size']}, context 8,192; support:1 writes 'phi-3'"

@@ -92,9 +92,9 @@ def _asking(story: Story, manifest: Manifest) -> list[str]:
         return ["`deploy/expected.json` holds rows as ids, and the number of the class that the weights name for each."]
     facts = manifest.facts
     local = [
-        f"An ONNX model in {facts.get('precision')} for {facts.get('provider')}, which onnxruntime-genai loads. For",
-        f"Foundry Local copy `model/` as `{manifest.name}` into its cache (`foundry cache location`),",
-        f"then `foundry model run {manifest.name}`.",
+        f"An ONNX model in {facts.get('precision')} for {facts.get('provider')}, which onnxruntime-genai loads.",
+        f"For Foundry Local copy `model/` as `{manifest.name}` into its cache (`foundry cache location`),",
+        f"then `foundry model run {manifest.name}`. What is expected is in fp32.",
         "",
     ]
     return [

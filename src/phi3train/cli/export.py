@@ -13,7 +13,9 @@ from phi3train.cli import options
 
 @click.command("export")
 @click.argument("source", metavar="RUN_OR_DATA", type=click.Path(path_type=Path))
-@click.option("--to", "kind", type=click.Choice(["finetune", "model", "adapter"]), required=True, help="What to make.")
+@click.option(
+    "--to", "kind", type=click.Choice(["finetune", "model", "adapter", "onnx"]), required=True, help="What to make."
+)
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="Folder of the bundle.")
 @click.option("--name", help="Name of the model; that of the output folder otherwise.")
 @click.option(
@@ -22,6 +24,18 @@ from phi3train.cli import options
     default="auto",
     show_default=True,
     help="Of the weights (model); auto: as the run computed.",
+)
+@click.option(
+    "--precision",
+    type=click.Choice(["fp32", "fp16", "int4"]),
+    help="Of the weights (onnx); the most exact that the provider has otherwise.",
+)
+@click.option(
+    "--provider",
+    type=click.Choice(["cpu", "cuda", "dml", "webgpu"]),
+    default="cpu",
+    show_default=True,
+    help="What will run it (onnx).",
 )
 @click.option(
     "--base", metavar="MODEL", help="Model that Foundry trains (finetune); that of the run or data otherwise."
@@ -37,15 +51,27 @@ from phi3train.cli import options
 @click.option("--bom", is_flag=True, help="Begin the data files with a byte-order mark (finetune).")
 @click.option("--overwrite", is_flag=True, help="Replace a bundle that is there.")
 def export_command(
-    source: Path, kind: str, output: Path, name: str | None, dtype: Any, *, overwrite: bool, **job: Any
+    source: Path,
+    kind: str,
+    output: Path,
+    name: str | None,
+    dtype: Any,
+    precision: Any,
+    provider: Any,
+    *,
+    overwrite: bool,
+    **job: Any,
 ) -> None:
     """Make a bundle of a run, or of prepared data.
 
     finetune: the data and the job that has Foundry train on it, with UPLOAD.md. model: the weights of a run, an adapter
-    merged into them, for any server. adapter: the adapter alone, for those who have the base. Weights are written so
-    that runtimes on transformers 4 and 5 load them alike. phi3train verify proves a bundle.
+    merged into them, for any server. adapter: the adapter alone, for those who have the base. onnx: the model for
+    Foundry Local and onnxruntime-genai. Weights are written so that runtimes on transformers 4 and 5 load them alike.
+    phi3train verify proves a bundle.
     """
     options.need_extra("export")
+    if kind == "onnx":
+        options.need_extra("export --to onnx", "onnx")
     from phi3train.offline import go_offline
 
     go_offline()
@@ -57,6 +83,11 @@ def export_command(
         said = finetune.warnings(made)
     elif kind == "model":
         made = checkpoint.export_model(source, output, name=named, dtype=dtype, overwrite=overwrite)
+        said = []
+    elif kind == "onnx":
+        from phi3train.export.onnx import export_onnx
+
+        made = export_onnx(source, output, name=named, precision=precision, provider=provider, overwrite=overwrite)
         said = []
     else:
         made = checkpoint.export_adapter(source, output, name=named, overwrite=overwrite)

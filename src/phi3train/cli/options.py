@@ -26,7 +26,13 @@ def config_from(path: Path, settings: tuple[str, ...]) -> Config:
     return load(path, dict(parse_setting(text) for text in settings))
 
 
-def need_extra(command: str) -> None:
-    """Raise `MissingExtraError` where the libraries that train are not installed."""
-    if any(find_spec(name) is None for name in ("torch", "transformers", "trl", "peft")):
-        raise MissingExtraError(f"phi3train {command}", "train")
+_EXTRAS = {
+    "train": ("torch", "transformers", "trl", "peft"),
+    "onnx": ("onnx", "onnx_ir", "onnxruntime", "onnxruntime_genai"),
+}
+
+
+def need_extra(command: str, extra: str = "train") -> None:
+    """Raise `MissingExtraError` where the libraries of an extra, those that train else, are not installed."""
+    if any(find_spec(name) is None for name in _EXTRAS[extra]):
+        raise MissingExtraError(f"phi3train {command}", extra)

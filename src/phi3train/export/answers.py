@@ -9,8 +9,11 @@ import torch
 
 from phi3data.chat import Conversation, Message
 from phi3data.tokens.encode import encoder
+from phi3train.export.bundle import read_json
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from phi3data.inspection.view import Inspection
     from phi3train.models import Model
     from phi3train.report.story import Story
@@ -33,6 +36,11 @@ class Expected(msgspec.Struct, frozen=True, kw_only=True):
 
     request: dict[str, Any] | None
     answers: list[Greedy]
+
+
+def read(bundle: Path) -> Expected:
+    """Return what the weights of a bundle answered when it was made. Raises `InputError` where that is not there."""
+    return msgspec.convert(read_json(bundle / "deploy" / "expected.json"), Expected)
 
 
 def expected(model: Any, story: Story, about: Model, ends: list[int]) -> Expected:

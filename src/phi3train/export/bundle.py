@@ -17,7 +17,7 @@ from phi3data.version import VERSION
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-Kind = Literal["finetune", "model", "adapter"]
+Kind = Literal["finetune", "model", "adapter", "onnx"]
 MANIFEST = "manifest.json"
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from phi3train.config import learning_rate, under_head
 
 if TYPE_CHECKING:
-    from phi3train.export.bundle import Manifest
+    from phi3train.export.bundle import Kind, Manifest
     from phi3train.models import Model
     from phi3train.report.story import Story
 
@@ -30,6 +30,8 @@ COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER LIABILITY, WHETHER I
 OTHERWISE, ARISING FROM, OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE SOFTWARE.
 """
 
+_LIBRARIES: dict[Kind, str] = {"adapter": "peft", "onnx": "onnx"}  # that load it; transformers otherwise
+
 
 def render(story: Story, model: Model, manifest: Manifest) -> str:
     """Return the card of what a run made. Files are named without their folders."""
@@ -40,7 +42,7 @@ def render(story: Story, model: Model, manifest: Manifest) -> str:
         "---",
         f"license: {profile.licence.lower()}",
         *([] if random else [f"base_model: {profile.hub}"]),
-        f"library_name: {'peft' if manifest.kind == 'adapter' else 'transformers'}",
+        f"library_name: {_LIBRARIES.get(manifest.kind, 'transformers')}",
         f"pipeline_tag: {'text-classification' if config.method.kind == 'classify' else 'text-generation'}",
         "tags: [phi3kit]",
         "---",
@@ -88,9 +90,17 @@ def render(story: Story, model: Model, manifest: Manifest) -> str:
 def _asking(story: Story, manifest: Manifest) -> list[str]:
     if story.config.method.kind == "classify":
         return ["`deploy/expected.json` holds rows as ids, and the number of the class that the weights name for each."]
+    facts = manifest.facts
+    local = [
+        f"An ONNX model in {facts.get('precision')} for {facts.get('provider')}, which onnxruntime-genai loads.",
+        f"For Foundry Local copy `model/` as `{manifest.name}` into its cache (`foundry cache location`),",
+        f"then `foundry model run {manifest.name}`. What is expected is in fp32.",
+        "",
+    ]
     return [
+        *(local if manifest.kind == "onnx" else []),
         "`deploy/test_request.json` is a request, `deploy/expected.json` what the weights answer to it.",
-        f"An answer ends at any of the ids {', '.join(map(str, manifest.facts['eos_token_id']))}.",
+        f"An answer ends at any of the ids {', '.join(map(str, facts['eos_token_id']))}.",
     ]
 
 

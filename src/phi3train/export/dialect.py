@@ -36,8 +36,9 @@ def config(settings: Mapping[str, Any], *, dtype: str) -> dict[str, Any]:
 def tokenizer(settings: Mapping[str, Any], template: str) -> dict[str, Any]:
     """Return tokenizer_config.json in both dialects, with the chat template in it."""
     made = {key: value for key, value in settings.items() if key not in _OF_TOKENIZER}
-    if made.get("tokenizer_class", "TokenizersBackend") == "TokenizersBackend":
-        made["tokenizer_class"] = "PreTrainedTokenizerFast"
+    # Known to both, and takes tokenizer.json as it is. Where no config.json lies beside, transformers 5 rebuilds a
+    # LlamaTokenizer from its vocabulary: Phi-3's "<|user|>\nHello" then has no ▁ before "Hello", which is another id.
+    made["tokenizer_class"] = "PreTrainedTokenizerFast"
     if isinstance(made.get("extra_special_tokens"), list):
         made["additional_special_tokens"] = made.pop("extra_special_tokens")
     made["chat_template"] = template

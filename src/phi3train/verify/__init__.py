@@ -8,7 +8,7 @@ from pathlib import Path
 
 from phi3data.errors import InputError, Phi3kitError
 from phi3train.export.bundle import Kind, read
-from phi3train.verify import adapter, files, finetune, settings, weights
+from phi3train.verify import adapter, files, finetune, onnx, settings, weights
 from phi3train.verify.outcome import Outcome, failed, skipped
 
 _Check = Callable[[Path], Outcome]
@@ -29,6 +29,13 @@ _STATIC: dict[Kind, dict[str, _Check]] = {
         "ends": settings.ends,
     },
     "adapter": {**_ALL, "base": adapter.base, "adapter": adapter.shape, "tokenizer": settings.tokenizer},
+    "onnx": {
+        **_ALL,
+        "weights": onnx.complete,
+        "settings": onnx.settings,
+        "tokenizer": settings.tokenizer,
+        "ends": settings.ends,
+    },
 }
 # What a file makes of a check that somebody edited: another kind of value, a key that is gone, no text.
 _DAMAGED = (OSError, ValueError, LookupError, TypeError, AttributeError)
@@ -45,11 +52,13 @@ def verify(folder: Path, *, dialects: bool = False) -> list[Outcome]:
         raise InputError(f"{folder}: is no folder: give the one that phi3train export wrote")
     kind = read(folder).kind
     found = [_tried(name, check, folder) for name, check in _STATIC[kind].items()]
-    if kind != "model":
+    if kind not in ("model", "onnx"):
         return found
     broken = next((each.name for each in found if each.state == "failed"), None)
     if broken is not None:
-        return [*found, skipped("loads", f"'{broken}' failed: mend that first")]
+        return [*found, skipped("answers" if kind == "onnx" else "loads", f"'{broken}' failed: mend that first")]
+    if kind == "onnx":
+        return [*found, *_answered(folder)]
     from phi3train.verify import runtime
 
     here = cache(runtime.probe)  # loaded once for both
@@ -62,6 +71,18 @@ def verify(folder: Path, *, dialects: bool = False) -> list[Outcome]:
         *found,
         _tried("old runtime", lambda bundle: runtime.equal(here(bundle), runtime.probe_old(bundle)), folder),
     ]
+
+
+def _answered(folder: Path) -> list[Outcome]:
+    """Return what became of the checks that load an ONNX model, once for both."""
+    if not onnx.INSTALLED:
+        return [skipped("answers", onnx.NEEDED)]
+    loaded = cache(onnx.load)
+    checks: dict[str, _Check] = {
+        "prompt": lambda bundle: onnx.prompt(bundle, loaded(bundle)),
+        "answers": lambda bundle: onnx.answers(bundle, loaded(bundle)),
+    }
+    return [_tried(name, check, folder) for name, check in checks.items()]
 
 
 def _tried(name: str, check: _Check, folder: Path) -> Outcome:

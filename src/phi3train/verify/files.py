@@ -19,6 +19,10 @@ _CODE = (".py", ".pyc", ".so", ".sh")
 _LOCAL = re.compile(
     r'["\'(\s](?:file://|/(?:home|root|Users|tmp|mnt|work|data|var|opt|srv)/|~/|[A-Za-z]:\\\\?(?!n))[^"\')\s]*'
 )
+# The same in an ONNX model, whose strings have no quotes around them, and whose nodes have names like /model/norm.
+_LOCAL_IN_GRAPH = re.compile(
+    rb"(?:file://|/(?:home|root|Users|tmp|mnt|work|data|var|opt|srv)/|[A-Za-z]:\\\w+\\)[\w./\\ -]{4,}"
+)
 _OF_PEOPLE = {"tokenizer.json", "test_request.json", "expected.json"}  # hold words of the data
 _TEXT = (".json", ".md", ".yml", ".yaml", ".txt", ".jinja")
 
@@ -47,7 +51,7 @@ def safe(folder: Path) -> Outcome:
     if pickles or code:
         what = " and ".join(part for part, those in (("a pickle", pickles), ("code", code)) if those)
         return failed("safe", f"{', '.join(pickles + code)}: {what}, which runs when it is loaded", "remove it")
-    return passed("safe", "safetensors only, and no code beside them")
+    return passed("safe", "no pickle, and no code beside the weights")
 
 
 def local_paths(folder: Path) -> Outcome:
@@ -58,4 +62,9 @@ def local_paths(folder: Path) -> Outcome:
             if found is not None:
                 where = path.relative_to(folder)
                 return failed("paths", f"{where} names {found[0][1:].rstrip(chr(92))}", "export the run again")
+        elif path.suffix == ".onnx":
+            named = _LOCAL_IN_GRAPH.search(path.read_bytes())
+            if named is not None:
+                said = f"{path.relative_to(folder)} names {named[0].decode('utf-8', 'replace')}"
+                return failed("paths", said, "export the run again")
     return passed("paths", "no file names a path of this machine")

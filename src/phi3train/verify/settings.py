@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from phi3data import family
 from phi3data.errors import InputError
@@ -34,7 +34,7 @@ def config(folder: Path) -> Outcome:
 
 def tokenizer(folder: Path) -> Outcome:
     """The tokenizer's settings are known to both, and the chat template is the same wherever it stands."""
-    place = folder / read(folder).kind
+    place = folder / ("adapter" if read(folder).kind == "adapter" else "model")
     settings = read_json(place / "tokenizer_config.json")
     template = settings.get("chat_template")
     try:
@@ -63,12 +63,22 @@ def ends(folder: Path) -> Outcome:
     controls = encoder(count.resolve(str(place), profile), profile).vocabulary.controls.by_text
     names = {number: text for text, number in profile.vocabulary.controls.items()}
     wanted = {names[number]: controls[names[number]].id for number in profile.eos if names.get(number) in controls}
-    given = read_json(place / "generation_config.json").get("eos_token_id")
+    name, settings = _generation(folder)
+    given = settings.get("eos_token_id")
     listed = given if isinstance(given, list) else [given]
     missing = [f"{name} ({number})" for name, number in wanted.items() if number not in listed]
     if missing:
-        said = f"generation_config.json: answers do not end at {', '.join(missing)}: the model would talk on"
+        said = f"{name}: answers do not end at {', '.join(missing)}: the model would talk on"
         return failed("ends", said, _AGAIN)
     if not wanted:
         raise InputError("the tokenizer has none of the tokens that end an answer")
     return passed("ends", f"answers end at {', '.join(f'{name} ({number})' for name, number in wanted.items())}")
+
+
+def _generation(folder: Path) -> tuple[str, dict[str, Any]]:
+    """Return the file that tells a runtime where answers end, and what it says."""
+    if read(folder).kind == "onnx":
+        name = "genai_config.json"
+        return name, read_json(folder / "model" / name)["model"]
+    name = "generation_config.json"
+    return name, read_json(folder / "model" / name)

@@ -18,7 +18,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from phi3data.chat import Conversation, Message
 from phi3data.cli import run as command
 from phi3data.errors import InputError, UsageError
-from phi3data.family import templates
+from phi3data.family import TEMPLATES
 from phi3data.family.written import to_jinja
 from phi3data.tokens.exact.kinds import O200K
 from phi3train.cli import group, options
@@ -352,7 +352,7 @@ def test_the_runtime_writes_every_template_of_the_family(bundle: Path) -> None:
             Message("user", "{x}"),
         ],
     ]
-    for template in templates().values():
+    for template in TEMPLATES.values():
         for messages in conversations:
             said = json.dumps([{"role": each.role, "content": each.content} for each in messages])
             found = tokenizer.apply_chat_template(said, template_str=to_jinja(template), add_generation_prompt=True)

@@ -9,6 +9,7 @@ PYTHON is that of the server's environment.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -54,7 +55,8 @@ def main(bundle: str, bodies: str) -> None:
     try:
         print(json.dumps([wait(server), *(ask("/score", body) for body in json.loads(bodies))]))
     finally:
-        os.killpg(server.pid, signal.SIGTERM)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(server.pid, signal.SIGTERM)
         server.wait(20)
 
 

@@ -82,8 +82,8 @@ az ml online-deployment get-logs --name blue --endpoint-name {endpoint} --lines 
 az ml online-deployment update --name blue --endpoint-name {endpoint} --set instance_count=2
 ```
 
-Nothing that people write is in the logs. In a Python environment of its own, score.py runs on your machine too, under the
-same server. That listens on every address of the machine; Ctrl-C stops it.
+Nothing that people write is in the logs. In a Python environment of its own, score.py runs on your machine too, under
+the same server. That listens on every address of the machine; Ctrl-C stops it.
 
 ```sh
 pip install {pins}

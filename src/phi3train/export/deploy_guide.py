@@ -87,7 +87,7 @@ the same server. That listens on every address of the machine; Ctrl-C stops it.
 
 ```sh
 pip install {pins}
-azmlinfsrv --entry_script deploy/aml/code/score.py --model_dir .
+azmlinfsrv --entry_script deploy/aml/code/score.py --model_dir model
 curl http://127.0.0.1:5001/score --json @{request}
 ```
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _YAMLS = ("model.yml", "endpoint.yml", "deployment.yml", "conda.yml")
+_SCRIPT = f"{AML}/code/{SCORE.name}"
 _PROBES = ("liveness_probe", "readiness_probe")
 _AGAIN = "export the run again, or put back what was changed"
 
@@ -53,7 +54,7 @@ def _wrong(folder: Path) -> str:
 
 def _yaml(folder: Path, name: str) -> dict[str, Any]:
     try:
-        held = yaml.safe_load((folder / AML / name).read_text("utf-8"))
+        held = yaml.safe_load((folder / AML / name).read_bytes())
     except yaml.YAMLError as error:
         raise InputError(f"{AML}/{name}: is no YAML: {' '.join(str(error).split())}") from None
     if not isinstance(held, dict):
@@ -62,11 +63,11 @@ def _yaml(folder: Path, name: str) -> dict[str, Any]:
 
 
 def _wrong_names(model: dict[str, Any], endpoint: dict[str, Any], held: dict[str, Any]) -> str:
-    name = str(model.get("name"))
+    name = str(model.get("name", ""))
     if not endpoints.MODEL_NAME.fullmatch(name):
         return f"model.yml: Azure refuses the name '{name}': letters, digits, '-', '_' and '.' only"
     for file, given in (("endpoint.yml", endpoint), ("deployment.yml", held)):
-        named = str(given.get("name"))
+        named = str(given.get("name", ""))
         if not endpoints.ENDPOINT_NAME.fullmatch(named):
             return (
                 f"{file}: Azure refuses the name '{named}': 3 to 32 letters, digits and single dashes, a letter first"
@@ -82,21 +83,17 @@ def _wrong_names(model: dict[str, Any], endpoint: dict[str, Any], held: dict[str
 def _wrong_places(folder: Path, model: dict[str, Any], held: dict[str, Any]) -> str:
     if model.get("type") != "custom_model":
         return f"model.yml: type is {model.get('type')!r}, it is a custom_model"
-    code = held.get("code_configuration") or {}
-    wanted = {
-        "model.yml: path": (model.get("path"), "model"),
-        "deployment.yml: environment.conda_file": (held["environment"].get("conda_file"), f"{AML}/conda.yml"),
-        "deployment.yml: code_configuration.code": (code.get("code"), f"{AML}/code"),
-        "deployment.yml: code_configuration.scoring_script": (f"code/{code.get('scoring_script')}", _script()),
-    }
-    for where, (given, place) in wanted.items():
-        if (folder / AML / str(given)).resolve() != (folder / place).resolve() or not (folder / place).exists():
-            return f"{where}: '{str(given).removeprefix('code/')}' is not there: it must lead to {place}"
-    return "" if held["environment"].get("image") else "deployment.yml: environment has no image"
-
-
-def _script() -> str:
-    return f"{AML}/code/{SCORE.name}"
+    code, environment = _table(held, "code_configuration"), _table(held, "environment")
+    wanted = (
+        ("model.yml: path", model.get("path"), AML, "model"),
+        ("deployment.yml: environment.conda_file", environment.get("conda_file"), AML, f"{AML}/conda.yml"),
+        ("deployment.yml: code_configuration.code", code.get("code"), AML, f"{AML}/code"),
+        ("deployment.yml: code_configuration.scoring_script", code.get("scoring_script"), f"{AML}/code", _SCRIPT),
+    )
+    for where, given, start, place in wanted:
+        if (folder / start / str(given)).resolve() != (folder / place).resolve() or not (folder / place).exists():
+            return f"{where}: {given!r} does not lead to {place}"
+    return "" if environment.get("image") else "deployment.yml: environment has no image"
 
 
 def _wrong_requirements(conda: dict[str, Any]) -> str:
@@ -108,14 +105,14 @@ def _wrong_requirements(conda: dict[str, Any]) -> str:
 
 def _wrong_times(held: dict[str, Any]) -> str:
     longest = endpoints.table().request_timeout_ms
-    requests = held["request_settings"]
-    timeout = requests.get("request_timeout_ms")
+    requests = _table(held, "request_settings")
+    timeout: Any = requests.get("request_timeout_ms")
     if not _counts(timeout) or timeout > longest:
         return f"deployment.yml: request_timeout_ms is {timeout!r}: Azure takes up to {longest}"
     if not _counts(requests.get("max_concurrent_requests_per_instance")):
         return "deployment.yml: max_concurrent_requests_per_instance must be 1 or more"
     for name in _PROBES:
-        probe = held.get(name) or {}
+        probe = _table(held, name)
         wrong = sorted(key for key, value in probe.items() if not _counts(value))
         if wrong:
             return f"deployment.yml: {name}: {wrong[0]} is {probe[wrong[0]]!r}: whole numbers from 1"
@@ -124,6 +121,11 @@ def _wrong_times(held: dict[str, Any]) -> str:
         if patience * 1000 <= timeout:
             return f"deployment.yml: {name} gives up after {patience} s, while a request may take {timeout / 1000:g} s"
     return ""
+
+
+def _table(held: dict[str, Any], key: str) -> dict[str, Any]:
+    value = held.get(key)
+    return value if isinstance(value, dict) else {}
 
 
 def _counts(value: Any) -> bool:
@@ -142,17 +144,17 @@ def _wrong_machine(folder: Path, held: dict[str, Any]) -> str:
 
 
 def _score(folder: Path) -> bytes:
-    return (folder / _script()).read_bytes()
+    return (folder / _SCRIPT).read_bytes()
 
 
 def _wrong_score(folder: Path) -> str:
     try:
         module = ast.parse(_score(folder))
     except SyntaxError as error:
-        return f"{_script()}:{error.lineno}: is no Python: {error.msg}"
+        return f"{_SCRIPT}:{error.lineno}: is no Python: {error.msg}"
     functions = {each.name for each in module.body if isinstance(each, ast.FunctionDef)}
     lacking = [name for name in ("init", "run") if name not in functions]
-    return f"{_script()}: has no {' and no '.join(f'{name}()' for name in lacking)}" if lacking else ""
+    return f"{_SCRIPT}: has no {' and no '.join(f'{name}()' for name in lacking)}" if lacking else ""
 
 
 def _wrong_description(folder: Path) -> str:

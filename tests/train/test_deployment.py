@@ -137,6 +137,7 @@ def test_the_guide_names_what_there_is(bundle: Path, sorter: Path, tmp_path: Pat
         # Nothing of the template is left, but for the vLLM example's own braces.
         assert re.findall(r"\{\w*\}", guide) == []
         assert "```sh\naz ml online-endpoint delete --name " in guide
+    assert "--all-traffic \\\n  --set instance_type=<MACHINE> model=azureml:sorter:2\n" in guide
     assert "vllm" not in guide
     assert "`farewell`, `greeting`, `kindness`" in guide
     # The other road's changes make a deployment that the client takes.

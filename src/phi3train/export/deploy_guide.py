@@ -21,8 +21,8 @@ Check the bundle first: `phi3train verify .`
 
 1. A workspace of Azure Machine Learning, or a hub-based project of Microsoft Foundry, and the role AzureML Data
    Scientist or Contributor on it.
-2. Quota: {quota} cores of {family} in the region of the workspace, for one `{machine}` ({has};
-   the weights have {weights:,.1f} MB).{spare}
+2. Quota in the region of the workspace: {quota} cores of {family}, for one `{machine}`.
+   It has {has}, the weights have {weights:,.1f} MB.{spare}
    Quotas of GPUs begin at 0: ask for them in the portal, Quotas, Machine learning.
 3. Once a subscription, and once a terminal:
 
@@ -49,7 +49,7 @@ version, without changing a file of the bundle:
 ```sh
 az ml model create --file deploy/aml/model.yml --version 2
 az ml online-endpoint create --file deploy/aml/endpoint.yml --name <OTHER>
-az ml online-deployment create --file deploy/aml/deployment.yml --endpoint-name <OTHER> --all-traffic \
+az ml online-deployment create --file deploy/aml/deployment.yml --endpoint-name <OTHER> --all-traffic \\
   --set instance_type=<MACHINE> model=azureml:{name}:2
 ```
 
@@ -174,7 +174,7 @@ def render(manifest: Manifest, *, description: dict[str, Any]) -> str:
         has=machine.has,
         family=machine.family,
         quota=machine.quota(1),
-        spare=" Azure keeps a part of that for upgrades." if machine.spare else "",
+        spare=" Azure keeps a part of the quota for upgrades." if machine.spare else "",
         weights=facts["weights_bytes"] / 1e6,
         request=f"deploy/{description['request']['example']}",
         asking=asking,

@@ -2,7 +2,7 @@
 
 model/              config.json, generation_config.json, weights with their index, tokenizer, chat template
 adapter/            instead of model/: the adapter, the tokenizer, the chat template
-deploy/             a request to try an endpoint with, and what the weights answer to it
+deploy/             a request to try an endpoint with, what the weights answer to it; for model/ all of an endpoint
 MODEL_CARD.md       LICENSE
 manifest.json       every file with its size and its sha256
 """
@@ -21,7 +21,7 @@ from phi3data.tokens.count import template_of
 from phi3data.tokens.encode import encoder
 from phi3train.config import under_head
 from phi3train.data.labelled import pad_id
-from phi3train.export import card, dialect
+from phi3train.export import card, deployment, dialect, endpoints, shards
 from phi3train.export.answers import Expected, classified, expected
 from phi3train.export.bundle import Manifest, building, read_json, seal, write_json
 from phi3train.export.weights import save, whole
@@ -46,8 +46,10 @@ def export_model(run: Path, output: Path, *, name: str, dtype: Dtype = "auto", o
     """Write the bundle `model` of a run: its weights as one model, an adapter merged into its base.
 
     `dtype` of the weights; "auto" keeps what the run computed in. Raises `OutputError` where the output is taken or the
-    run is none, `UsageError` where the run has no model yet, `InputError` where the merged model answers otherwise.
+    run is none, `UsageError` where the run has no model yet or the name is one that Azure refuses, `InputError` where
+    the merged model answers otherwise.
     """
+    endpoints.refuse_name(name)
     story, model, classes = _open(run)
     kept = _dtype(story) if dtype == "auto" else dtype
     made = whole(story.config, model, run / "best", classes)
@@ -55,10 +57,16 @@ def export_model(run: Path, output: Path, *, name: str, dtype: Dtype = "auto", o
         save(made.model, folder / "model", kept)
         ends = _write_settings(folder / "model", model, dtype=kept)
         answers = _answers(made.model, story, model, ends)
-        return _finish(folder, story, model, answers, Manifest(
+        manifest = Manifest(
             kind="model", name=name, base_model=model.profile.hub,
-            facts={**_facts(story), "dtype": kept, "merge_difference": made.difference, "eos_token_id": ends},
-        ))  # fmt: skip
+            facts={
+                **_facts(story), "dtype": kept, "merge_difference": made.difference, "eos_token_id": ends,
+                "context": model.context, "weights_bytes": shards.total(folder / "model"),
+                **({"classes": list(classes)} if classes else {}),
+            },
+        )  # fmt: skip
+        deployment.write(folder, manifest)
+        return _finish(folder, story, model, answers, manifest)
 
 
 def export_adapter(run: Path, output: Path, *, name: str, overwrite: bool = False) -> Manifest:
@@ -164,7 +172,7 @@ def _special(profile: ModelProfile) -> dict[str, Any]:
 
 
 def _finish(folder: Path, story: Story, model: Model, answers: Expected, manifest: Manifest) -> Manifest:
-    (folder / "deploy").mkdir()
+    (folder / "deploy").mkdir(exist_ok=True)
     if answers.request is not None:
         write_json(folder / "deploy" / "test_request.json", answers.request)
     write_json(folder / "deploy" / "expected.json", answers)

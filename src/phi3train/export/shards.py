@@ -29,3 +29,8 @@ def header(path: Path) -> tuple[dict[str, Any], int]:
             raise InputError(f"{path.name}: its header is no JSON: the file is damaged") from None
     held.pop("__metadata__", None)
     return held, 8 + length + max((tensor["data_offsets"][1] for tensor in held.values()), default=0)
+
+
+def total(folder: Path) -> int:
+    """Return the bytes of the weights of a model's folder."""
+    return sum(path.stat().st_size for path in folder.glob("*.safetensors"))

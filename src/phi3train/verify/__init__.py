@@ -8,7 +8,7 @@ from pathlib import Path
 
 from phi3data.errors import InputError, Phi3kitError
 from phi3train.export.bundle import Kind, read
-from phi3train.verify import adapter, files, finetune, onnx, settings, weights
+from phi3train.verify import adapter, client, deployment, files, finetune, onnx, settings, weights
 from phi3train.verify.outcome import Outcome, failed, skipped
 
 _Check = Callable[[Path], Outcome]
@@ -19,7 +19,7 @@ _STATIC: dict[Kind, dict[str, _Check]] = {
         "data": finetune.data,
         "job": finetune.job,
         "request": finetune.request,
-        "client": finetune.client,
+        "client": client.finetune,
     },
     "model": {
         **_ALL,
@@ -27,6 +27,8 @@ _STATIC: dict[Kind, dict[str, _Check]] = {
         "config": settings.config,
         "tokenizer": settings.tokenizer,
         "ends": settings.ends,
+        "deployment": deployment.deployment,
+        "client": client.endpoint,
     },
     "adapter": {**_ALL, "base": adapter.base, "adapter": adapter.shape, "tokenizer": settings.tokenizer},
     "onnx": {

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import logging
 import re
-import warnings
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import yaml  # type: ignore[import-untyped]
@@ -15,7 +12,7 @@ from phi3data.errors import UsageError
 from phi3train.export import foundry
 from phi3train.export.bundle import read, read_json
 from phi3train.export.finetune import NAME, SUFFIX
-from phi3train.verify.outcome import Outcome, failed, passed, skipped
+from phi3train.verify.outcome import Outcome, failed, passed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -108,27 +105,6 @@ def request(folder: Path) -> Outcome:
     if missing:
         return failed("request", f"v1/job.json: {', '.join(missing)} is missing", _AGAIN)
     return passed("request", f"v1/job.json: suffix '{suffix}'; {_spelled(supervised)}")
-
-
-def client(folder: Path) -> Outcome:
-    """Microsoft's own client loads every file."""
-    if find_spec("azure.ai.ml") is None if find_spec("azure") else True:
-        return skipped("client", "pip install 'phi3kit[azure]' has Microsoft's client load the files too")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        logging.disable(logging.WARNING)  # every class of it says that it is experimental
-        try:
-            from azure.ai.ml import load_data, load_job
-
-            load_job(folder / _JOB)._to_rest_object().as_dict()  # type: ignore[attr-defined] # the body that it sends
-            for split in ("train", "validation"):
-                load_data(folder / "classic" / f"{split}.data.yml")
-        except Exception as error:  # noqa: BLE001 (whatever the client says)
-            said = str(error).strip().splitlines()
-            return failed("client", f"azure-ai-ml: {said[0] if said else type(error).__name__}", _AGAIN)
-        finally:
-            logging.disable(logging.NOTSET)
-    return passed("client", "azure-ai-ml loads the job and the data")
 
 
 def _spelled(values: dict[str, Any]) -> str:

@@ -48,7 +48,14 @@ def probe(folder: Path) -> Probed:
 
 
 def probe_old(folder: Path) -> Probed:
-    """Load the model of a bundle by transformers 4, put into the cache folder of this user when it is not there.
+    """Load the model of a bundle by transformers 4. Raises `InputError` where it cannot be installed."""
+    # PyTorch is that of this environment; what is in the folder comes before what is installed in it.
+    path = {"PYTHONPATH": str(old_runtime())}
+    return _probe(folder, lambda *paths: _run([sys.executable, program.__file__, *paths], path))
+
+
+def old_runtime() -> Path:
+    """Return the folder with transformers 4, in the cache folder of this user; it is put there when it is not there.
 
     Raises `InputError` where it cannot be installed.
     """
@@ -61,8 +68,7 @@ def probe_old(folder: Path) -> Probed:
         if said:
             raise InputError(f"transformers {OLD} cannot be installed into {place} (is there a network?): {said}")
         (place / "done").touch()
-    # PyTorch is that of this environment; what is in the folder comes before what is installed in it.
-    return _probe(folder, lambda *paths: _run([sys.executable, program.__file__, *paths], {"PYTHONPATH": str(place)}))
+    return place
 
 
 def _probe(bundle: Path, ask: Callable[[str, str, str], str]) -> Probed:

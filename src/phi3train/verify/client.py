@@ -1,0 +1,60 @@
+"""Whether Microsoft's own client, azure-ai-ml, loads the files of a bundle and makes a request body of them."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+from phi3train.verify.outcome import Outcome, failed, passed, skipped
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+_AGAIN = "export it again, or put back what was changed"
+_REGION = "eastus"  # of the bodies; any will do, as none is sent
+
+
+def finetune(folder: Path) -> Outcome:
+    """It loads the job and the data."""
+    return _asked(_load_job, folder, "the job and the data")
+
+
+def endpoint(folder: Path) -> Outcome:
+    """It loads the model, the endpoint and the deployment."""
+    return _asked(_load_endpoint, folder, "the model, the endpoint and the deployment")
+
+
+def _load_job(folder: Path) -> None:
+    from azure.ai.ml import load_data, load_job
+
+    load_job(folder / "classic" / "finetune.yml")._to_rest_object().as_dict()  # type: ignore[attr-defined] # as sent
+    for split in ("train", "validation"):
+        load_data(folder / "classic" / f"{split}.data.yml")
+
+
+def _load_endpoint(folder: Path) -> None:
+    from azure.ai.ml import load_model, load_online_deployment, load_online_endpoint
+
+    place = folder / "deploy" / "aml"
+    load_model(place / "model.yml")._to_rest_object().as_dict()
+    load_online_endpoint(place / "endpoint.yml")._to_rest_online_endpoint(_REGION).as_dict()
+    load_online_deployment(place / "deployment.yml")._to_rest_object(_REGION).as_dict()  # type: ignore[call-arg]
+
+
+def _asked(load: Callable[[Path], None], folder: Path, what: str) -> Outcome:
+    if find_spec("azure.ai.ml") is None if find_spec("azure") else True:
+        return skipped("client", "pip install 'phi3kit[azure]' has Microsoft's client load the files too")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        logging.disable(logging.WARNING)  # every class of it says that it is experimental
+        try:
+            load(folder)
+        except Exception as error:  # noqa: BLE001 (whatever the client says)
+            said = str(error).strip().splitlines()
+            return failed("client", f"azure-ai-ml: {said[0] if said else type(error).__name__}", _AGAIN)
+        finally:
+            logging.disable(logging.NOTSET)
+    return passed("client", f"azure-ai-ml loads {what}")

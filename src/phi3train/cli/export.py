@@ -33,7 +33,10 @@ from phi3train.cli import options
 @click.option(
     "--price", type=float, metavar="SUM", help="Price of a million trained tokens, for the estimate (finetune)."
 )
-@click.option("--priced", default="", metavar="DATE", help="The day of that price (finetune).")
+@click.option("--hosting-price", type=float, metavar="SUM", help="Price of an hour of the endpoint (finetune).")
+@click.option("--priced", default="", metavar="DATE", help="The day of the prices, as 2026-11-20 (finetune).")
+@click.option("--region", metavar="NAME", help="Azure region of the project, as eastus2 (finetune).")
+@click.option("--shuffle", is_flag=True, help="Training rows in random order, for a service that splits (finetune).")
 @click.option("--bom", is_flag=True, help="Begin the data files with a byte-order mark (finetune).")
 @click.option("--overwrite", is_flag=True, help="Replace a bundle that is there.")
 def export_command(

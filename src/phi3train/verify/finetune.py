@@ -11,16 +11,17 @@ from typing import TYPE_CHECKING, Any
 import yaml  # type: ignore[import-untyped]
 
 import phi3data
-from phi3data.errors import UsageError
+from phi3data.errors import InputError, UsageError
 from phi3train.export import foundry
 from phi3train.export.bundle import read, read_json
-from phi3train.export.finetune import NAME, SUFFIX
+from phi3train.export.jobs import ENDPOINT, NAME, SUFFIX
 from phi3train.verify.outcome import Outcome, failed, passed, skipped
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 _JOB = "classic/finetune.yml"
+_ENDPOINT = "classic/endpoint.yml"
 _MODEL = re.compile(r"azureml://registries/[\w.-]+/models/[\w.-]+/(?:versions/[\w.-]+|labels/latest)")
 _AGAIN = "export it again, or put back what was changed"
 
@@ -46,17 +47,38 @@ def data(folder: Path) -> Outcome:
 
 
 def job(folder: Path) -> Outcome:
-    """The job names a base model, hyperparameters and files that are there."""
+    """The job names a base model, hyperparameters and files that are there; the endpoint names what the job makes."""
     try:
-        held = yaml.safe_load((folder / _JOB).read_text("utf-8"))
-    except OSError:
-        return failed("job", f"{_JOB} is missing", _AGAIN)
-    except yaml.YAMLError as error:
-        return failed("job", f"{_JOB}: is no YAML: {str(error).splitlines()[0]}", _AGAIN)
-    wrong = _wrong(folder, held) if isinstance(held, dict) else "holds no job"
-    if wrong:
-        return failed("job", f"{_JOB}: {wrong}", _AGAIN)
+        held = _yaml(folder, _JOB)
+        if wrong := _wrong(folder, held):
+            return failed("job", f"{_JOB}: {wrong}", _AGAIN)
+        if wrong := _wrong_endpoint(_yaml(folder, _ENDPOINT), held["outputs"]["registered_model"]["name"]):
+            return failed("job", f"{_ENDPOINT}: {wrong}", _AGAIN)
+    except InputError as error:
+        return failed("job", str(error), _AGAIN)
     return passed("job", f"{held['model']['path'].rpartition('/models/')[2]}; {_spelled(held['hyperparameters'])}")
+
+
+def _yaml(folder: Path, name: str) -> dict[str, Any]:
+    """Return what a file holds. Raises `InputError` where that is no table, or the file is not there."""
+    try:
+        held = yaml.safe_load((folder / name).read_text("utf-8"))
+    except OSError:
+        raise InputError(f"{name} is missing") from None
+    except yaml.YAMLError as error:
+        raise InputError(f"{name}: is no YAML: {str(error).splitlines()[0]}") from None
+    if not isinstance(held, dict):
+        raise InputError(f"{name}: holds no table of keys and values")
+    return held
+
+
+def _wrong_endpoint(held: dict[str, Any], model: str) -> str:
+    if not ENDPOINT.fullmatch(str(held.get("name"))):
+        return f"the name {held.get('name')!r}: Azure takes 3 to 32 letters, digits and dashes, a letter first"
+    address = rf"azureml://locations/\w+/workspaces/[\w-]+/models/{re.escape(model)}/versions/\d+"
+    if not re.fullmatch(address, str(held.get("model_id"))):
+        return f"model_id is not the address of '{model}', which the job registers"
+    return ""
 
 
 def _wrong(folder: Path, held: dict[str, Any]) -> str:
@@ -118,17 +140,18 @@ def client(folder: Path) -> Outcome:
         warnings.simplefilter("ignore")
         logging.disable(logging.WARNING)  # every class of it says that it is experimental
         try:
-            from azure.ai.ml import load_data, load_job
+            from azure.ai.ml import load_data, load_job, load_serverless_endpoint
 
             load_job(folder / _JOB)._to_rest_object().as_dict()  # type: ignore[attr-defined] # the body that it sends
             for split in ("train", "validation"):
                 load_data(folder / "classic" / f"{split}.data.yml")
+            load_serverless_endpoint(folder / _ENDPOINT)
         except Exception as error:  # noqa: BLE001 (whatever the client says)
             said = str(error).strip().splitlines()
             return failed("client", f"azure-ai-ml: {said[0] if said else type(error).__name__}", _AGAIN)
         finally:
             logging.disable(logging.NOTSET)
-    return passed("client", "azure-ai-ml loads the job and the data")
+    return passed("client", "azure-ai-ml loads the job, the data and the endpoint")
 
 
 def _spelled(values: dict[str, Any]) -> str:

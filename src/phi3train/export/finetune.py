@@ -150,14 +150,14 @@ def warnings(manifest: Manifest) -> list[str]:
 
 def _retargeted(before: family.ModelProfile, base: family.ModelProfile) -> str:
     """Say what is other for rows that were prepared for another model."""
-    said = [f"template {base.template.name} for {before.template.name}"]
+    said = [f"the template is {base.template.name}, not {before.template.name}"]
     if base.vocabulary != before.vocabulary:
-        said.append("another tokenizer, so that token counts are unknown")
+        said.append("the tokenizer is another one, so that token counts are unknown")
     if base.context != before.context:
-        said.append(f"{base.context:,} tokens of context for {before.context:,}")
+        said.append(f"the context is {base.context:,} tokens, not {before.context:,}")
     return (
-        f"the rows were prepared for {before.name}: prepare them with --model {base.name} to have them judged for it. "
-        f"Other: {'; '.join(said)}. The rows themselves hold no template and were checked again for this base"
+        f"the rows were prepared for {before.name}: prepare them with --model {base.name} to have them judged for it: "
+        f"{'; '.join(said)}. The rows hold no template themselves, and were checked again for this base"
     )
 
 

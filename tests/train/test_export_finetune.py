@@ -204,8 +204,8 @@ def test_another_base_says_what_is_other_and_works(tmp_path: Path) -> None:
     (said,) = warnings(made)
     assert said == (
         "the rows were prepared for phi-3.5-mini-instruct: prepare them with --model phi-4-mini-instruct to have them "
-        "judged for it: the template is phi-4-mini, not phi-3.5; the tokenizer is another one, so that token counts are "
-        "unknown. The rows hold no template themselves, and were checked again for this base"
+        "judged for it: the template is phi-4-mini, not phi-3.5; the tokenizer is another one, so that token counts "
+        "are unknown. The rows hold no template themselves, and were checked again for this base"
     )
     assert (made.facts["tokens"], made.facts["endpoint"]) == (None, "model-1b")
     guide = (tmp_path / "b" / "UPLOAD.md").read_text("utf-8")

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 ml = pytest.importorskip("azure.ai.ml", reason="the azure extra is not installed")
 openai = pytest.importorskip("openai", reason="the serve extra is not installed")
 
-# What az takes: a command, options that it needs, further ones; "!" marks those without a value. Those of the core are as
-# azure-cli 2.91 prints them with --help, those of the extension ml as Microsoft's reference lists them. Group and
+# What az takes: a command, options that it needs, further ones; "!" marks those without a value. Those of the core are
+# as azure-cli 2.91 prints them with --help, those of the extension ml as Microsoft's reference lists them. Group and
 # workspace come from az configure where they are not named.
 _AZ = {
     "login": ("", "--tenant --use-device-code!"),
@@ -223,10 +223,11 @@ class _Answers(BaseHTTPRequestHandler):
         kind, size = self.headers.get("Content-Type", ""), int(self.headers.get("Content-Length", 0))
         body = self.rfile.read(size)
         if kind.startswith("multipart/form-data"):
-            parts = message_from_bytes(f"Content-Type: {kind}\r\n\r\n".encode() + body).get_payload()
-            assert isinstance(parts, list)
+            message = message_from_bytes(f"Content-Type: {kind}\r\n\r\n".encode() + body)
             fields = {}
-            for part in parts:
+            for part in message.walk():
+                if part is message:
+                    continue
                 field = part.get_param("name", header="content-disposition")
                 fields[field] = (part.get_filename(), part.get_payload(decode=True))
             return fields
@@ -294,7 +295,7 @@ def test_the_python_for_the_api_sends_this(
     for block in _blocks(_text(bundle), "python"):
         if "fine_tuning" in block:
             exec(compile(block, "UPLOAD.md", "exec"), names)
-    said = []
+    said: list[tuple[str, str, Any]] = []
     for name in ("train", "validation"):
         file = {
             "purpose": (None, b"fine-tune"),

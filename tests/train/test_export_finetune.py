@@ -17,7 +17,7 @@ from phi3train.cli import group
 from phi3train.export import foundry
 from phi3train.export.bundle import contents, read, seal
 from phi3train.export.finetune import Job, export_finetune, warnings
-from phi3train.verify import verify
+from phi3train.verify import finetune, verify
 from tests.train.tiny import write_chats
 
 if TYPE_CHECKING:
@@ -187,6 +187,32 @@ def test_a_retired_base_names_its_replacement(prepared: Path, tmp_path: Path) ->
     assert other.startswith("the rows were prepared for phi-4-mini-instruct: prepare them with --model phi-3-mini-4k")
     assert said.startswith("managed fine-tuning of Phi-3-mini-4k-instruct ended on 2025-08-30: --base phi-4-mini-instr")
     assert "ended on 2025-08-30" in (tmp_path / "b" / "UPLOAD.md").read_text("utf-8")
+
+
+def test_a_job_that_is_cut_off_anywhere_says_what_it_lacks(copy: Path) -> None:
+    path = copy / "classic" / "finetune.yml"
+    lines = path.read_text("utf-8").splitlines(keepends=True)
+    said = []
+    for kept in range(len(lines)):
+        path.write_text("".join(lines[:kept]), "utf-8")
+        outcome = finetune.job(copy)
+        assert outcome.state == "failed"
+        said.append(outcome.found.partition("finetune.yml: ")[2])
+    assert said[0] == "holds no table of keys and values"
+    assert said[1] == "training_data is missing"
+    assert said[-4:] == [
+        *["outputs: registered_model is missing, which names the trained model"] * 3,
+        "outputs: registered_model: type is None; Foundry makes mlflow_model only",
+    ]
+
+
+def test_a_hash_that_is_not_that_of_its_file(copy: Path) -> None:
+    manifest = json.loads((copy / "manifest.json").read_text("utf-8"))
+    manifest["files"]["v1/job.json"]["sha256"] = "0" * 64
+    (copy / "manifest.json").write_text(json.dumps(manifest), "utf-8")
+    assert [(each.name, each.found) for each in verify(copy) if each.state == "failed"] == [
+        ("files", "changed: v1/job.json")
+    ]
 
 
 def test_every_phi_3_was_retired_and_its_replacement_was_not() -> None:

@@ -94,11 +94,18 @@ def _wrong(folder: Path, held: dict[str, Any]) -> str:
         return "model: names no base model of a registry (azureml://registries/…/models/…/versions/…)"
     if model.get("type") != "mlflow_model":
         return f"model: type is {model.get('type')}; Foundry trains mlflow_model only"
-    names = [held.get("name"), (held.get("outputs") or {}).get("registered_model", {}).get("name")]
-    for name in names:
+    made = (held.get("outputs") or {}).get("registered_model")
+    if not isinstance(made, dict):
+        return "outputs: registered_model is missing, which names the trained model"
+    for name in (held.get("name"), made.get("name")):
+        if name is None:
+            return "the job or the model that it makes has no name"
         if not NAME.fullmatch(str(name)):
             return f"the name {name!r} has a space or another character that Foundry refuses"
-    return _wrong_values(held.get("hyperparameters") or {})
+    if made.get("type") != "mlflow_model":
+        return f"outputs: registered_model: type is {made.get('type')}; Foundry makes mlflow_model only"
+    values = held.get("hyperparameters") or {}
+    return _wrong_values(values) if isinstance(values, dict) else "hyperparameters: holds no table of names and values"
 
 
 def _wrong_values(values: dict[str, Any]) -> str:

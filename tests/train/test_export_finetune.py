@@ -322,6 +322,20 @@ def test_rows_that_would_be_lost_are_refused_with_their_place(prepared: Path, tm
         export_finetune(tmp_path, tmp_path / "b", name="b")
 
 
+def test_columns_that_foundry_does_not_read_are_left_out_and_named(tmp_path: Path) -> None:
+    for name, number in (("train", 60), ("validation", 12)):
+        write_chats(tmp_path / f"{name}.jsonl", number)
+    path = tmp_path / "train.jsonl"
+    rows = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+    lines = [json.dumps({"id": number, **row, "source": "日本"}) for number, row in enumerate(rows)]
+    path.write_text("\n".join(lines) + "\n", "utf-8")
+    made = export_finetune(tmp_path, tmp_path / "b", name="b", job=Job(base="phi-4"))
+    written = (tmp_path / "b" / "data" / "train.jsonl").read_text("utf-8").splitlines()
+    assert [json.loads(line) for line in written] == rows
+    assert warnings(made) == ["columns that Foundry does not read are left out: id, source"]
+    assert made.facts["rows"] == {"train": 60, "validation": 12}
+
+
 def test_the_command(prepared: Path, tmp_path: Path, capsysbinary: pytest.CaptureFixture[bytes]) -> None:
     assert command(group, ["export", str(prepared), "--to", "finetune", "-o", str(tmp_path / "bot")]) == 0
     assert b"finetune 'bot', 8 files" in capsysbinary.readouterr().out

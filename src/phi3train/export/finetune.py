@@ -92,11 +92,14 @@ def export_finetune(
     with building(output, overwrite=overwrite) as folder:
         for part in ("data", "classic", "v1"):
             (folder / part).mkdir()
-        rows, sizes = {}, {}
+        rows, sizes, removed = {}, {}, set[str]()
         for split in ("train", "validation"):
             data, place = named[split].read_bytes().removeprefix(_BOM), folder / "data" / f"{split}.jsonl"
             place.write_bytes(data)
-            rows[split] = _refuse(place, named[split], base.name, few=split == "validation")
+            found = _refuse(place, named[split], base.name, few=split == "validation")
+            rows[split] = found.rows
+            if any(each.code == "S304" for each in found.findings):
+                data = _without_columns(data, removed)
             if job.shuffle and split == "train":
                 data = _shuffled(data)
             place.write_bytes(_BOM + data if job.bom else data)
@@ -118,6 +121,7 @@ def export_finetune(
             "rows": rows,
             "bytes": sizes,
             "shuffled": job.shuffle,
+            "columns_removed": sorted(removed),
             "prepared_for": family.model(made_for).name,
             **_tokens(source, config, known=family.model(made_for) == base),
             "bom": job.bom,
@@ -142,6 +146,8 @@ def warnings(manifest: Manifest) -> list[str]:
         said.append(_retargeted(family.model(prepared_for), family.model(manifest.facts["model"])))
     if manifest.facts["region"] is not None and (doubt := foundry.doubt(about, manifest.facts["region"])):
         said.append(doubt)
+    if manifest.facts["columns_removed"]:
+        said.append(f"columns that Foundry does not read are left out: {', '.join(manifest.facts['columns_removed'])}")
     advised = targets.target("foundry").advised_rows
     if manifest.facts["rows"]["train"] < advised:
         said.append(f"{manifest.facts['rows']['train']} training rows: Microsoft advises {advised} and more")
@@ -225,8 +231,8 @@ def _chosen(name: str, value: float | None, *, asked: bool) -> str:
         raise UsageError(f"{error}{hint}") from None
 
 
-def _refuse(path: Path, named: Path, model: str, *, few: bool) -> int:
-    """Check a file as the linter does for Foundry; return its rows. Raises `InputError` where some would be lost."""
+def _refuse(path: Path, named: Path, model: str, *, few: bool) -> CheckResult:
+    """Check a file as the linter does for Foundry. Raises `InputError` where rows would be lost."""
     found: CheckResult = phi3data.check(path, target="foundry", model=model, ignore=("D801",) if few else ())
     errors = [each for each in found.findings if each.severity == "error"]
     if errors:
@@ -235,7 +241,18 @@ def _refuse(path: Path, named: Path, model: str, *, few: bool) -> int:
         raise InputError(
             f"Foundry would refuse or drop rows: {places}{more}: phi3data prepare --target foundry mends them"
         )
-    return found.rows
+    return found
+
+
+def _without_columns(data: bytes, removed: set[str]) -> bytes:
+    """Return rows with what Foundry keeps of them, as it would itself; add the names of the others to `removed`."""
+    kept = ("messages", "tools", *targets.target("foundry").keys)
+    lines = []
+    for line in filter(bytes.strip, data.split(b"\n")):
+        row = msgspec.json.decode(line, type=dict[str, msgspec.Raw])
+        removed.update(row.keys() - set(kept))
+        lines.append(msgspec.json.encode({key: row[key] for key in kept if key in row}))
+    return b"\n".join(lines) + b"\n"
 
 
 def _tokens(source: Path, config: Config | None, *, known: bool) -> dict[str, Any]:

@@ -336,6 +336,16 @@ def test_columns_that_foundry_does_not_read_are_left_out_and_named(tmp_path: Pat
     assert made.facts["rows"] == {"train": 60, "validation": 12}
 
 
+def test_turns_that_foundry_trains_on_though_they_weigh_nothing(prepared: Path, tmp_path: Path) -> None:
+    source = shutil.copytree(prepared, tmp_path / "source")
+    answers = [{"role": "assistant", "content": text, "weight": weight} for text, weight in (("Hm", 0), ("Bye", 1))]
+    user = {"role": "user", "content": "Say bye"}
+    with (source / "train.jsonl").open("a", encoding="utf-8") as file:
+        file.write(json.dumps({"messages": [user, answers[0], user, answers[1]]}) + "\n")
+    made = export_finetune(source, tmp_path / "b", name="b")
+    assert warnings(made) == ["1 turn of weight 0 counts like any other: Foundry does not read weight (S311)"]
+
+
 def test_the_command(prepared: Path, tmp_path: Path, capsysbinary: pytest.CaptureFixture[bytes]) -> None:
     assert command(group, ["export", str(prepared), "--to", "finetune", "-o", str(tmp_path / "bot")]) == 0
     assert b"finetune 'bot', 8 files" in capsysbinary.readouterr().out

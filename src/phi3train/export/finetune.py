@@ -92,12 +92,13 @@ def export_finetune(
     with building(output, overwrite=overwrite) as folder:
         for part in ("data", "classic", "v1"):
             (folder / part).mkdir()
-        rows, sizes, removed = {}, {}, set[str]()
+        rows, sizes, removed, weightless = {}, {}, set[str](), 0
         for split in ("train", "validation"):
             data, place = named[split].read_bytes().removeprefix(_BOM), folder / "data" / f"{split}.jsonl"
             place.write_bytes(data)
             found = _refuse(place, named[split], base.name, few=split == "validation")
             rows[split] = found.rows
+            weightless += sum(each.code == "S311" for each in found.findings)
             if any(each.code == "S304" for each in found.findings):
                 data = _without_columns(data, removed)
             if job.shuffle and split == "train":
@@ -122,6 +123,7 @@ def export_finetune(
             "bytes": sizes,
             "shuffled": job.shuffle,
             "columns_removed": sorted(removed),
+            "turns_of_weight_0": weightless,
             "prepared_for": family.model(made_for).name,
             **_tokens(source, config, known=family.model(made_for) == base),
             "bom": job.bom,
@@ -148,6 +150,9 @@ def warnings(manifest: Manifest) -> list[str]:
         said.append(doubt)
     if manifest.facts["columns_removed"]:
         said.append(f"columns that Foundry does not read are left out: {', '.join(manifest.facts['columns_removed'])}")
+    if turns := manifest.facts["turns_of_weight_0"]:
+        counted = "1 turn of weight 0 counts" if turns == 1 else f"{turns:,} turns of weight 0 count"
+        said.append(f"{counted} like any other: Foundry does not read weight (S311)")
     advised = targets.target("foundry").advised_rows
     if manifest.facts["rows"]["train"] < advised:
         said.append(f"{manifest.facts['rows']['train']} training rows: Microsoft advises {advised} and more")

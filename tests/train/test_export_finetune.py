@@ -349,3 +349,5 @@ def test_turns_that_foundry_trains_on_though_they_weigh_nothing(prepared: Path, 
 def test_the_command(prepared: Path, tmp_path: Path, capsysbinary: pytest.CaptureFixture[bytes]) -> None:
     assert command(group, ["export", str(prepared), "--to", "finetune", "-o", str(tmp_path / "bot")]) == 0
     assert b"finetune 'bot', 8 files" in capsysbinary.readouterr().out
+    assert command(group, ["export", str(prepared), "--to", "adapter", "-o", "x", "--region", "eastus2"]) == 2
+    assert b"--region: is for --to finetune, not for --to adapter" in capsysbinary.readouterr().err

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from phi3data.errors import UsageError
 from phi3train.cli import options
 
 
@@ -48,6 +49,9 @@ def export_command(
     merged into them, for any server. adapter: the adapter alone, for those who have the base. Weights are written so
     that runtimes on transformers 4 and 5 load them alike. phi3train verify proves a bundle.
     """
+    for option, value in job.items():
+        if kind != "finetune" and value not in (None, "", False):
+            raise UsageError(f"--{option.replace('_', '-')}: is for --to finetune, not for --to {kind}")
     options.need_extra("export")
     from phi3train.offline import go_offline
 

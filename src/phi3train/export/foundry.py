@@ -61,8 +61,8 @@ def asset(name: str) -> Asset:
     known = family.model(name).name
     found = table().models.get(known)
     if found is None:
-        every = ", ".join(table().models)
-        raise UsageError(f"Foundry fine-tunes no {known} (as of {table().as_of}): --base names another of {every}")
+        others = ", ".join(name for name, about in table().models.items() if not about.retired)
+        raise UsageError(f"Foundry fine-tunes no {known} (as of {table().as_of}): --base names another of {others}")
     return found
 
 

@@ -239,7 +239,7 @@ def test_another_base_says_what_is_other_and_works(tmp_path: Path) -> None:
     assert {each.state for each in verify(tmp_path / "b")} <= {"passed", "skipped"}
 
 
-def test_a_region_is_held_against_the_table(prepared: Path, tmp_path: Path) -> None:
+def test_a_region_is_held_against_the_table(prepared: Path, bundle: Path, tmp_path: Path) -> None:
     def export(region: str, base: str = "phi-4-mini-instruct") -> list[str]:
         job = Job(region=region, base=base)
         return warnings(export_finetune(prepared, tmp_path / "b", name="b", job=job, overwrite=True))
@@ -255,8 +255,12 @@ def test_a_region_is_held_against_the_table(prepared: Path, tmp_path: Path) -> N
         "easus2 is not among the regions that fine-tune Phi-4-mini-instruct (as of 2026-03-23): eastus, eastus2, "
         "northcentralus, southcentralus, westus, westus3; did you mean 'eastus2'?"
     )
+    assert '--location "eastus2"' not in (bundle / "UPLOAD.md").read_text("utf-8")
+    assert '--location "<REGION>"' in (bundle / "UPLOAD.md").read_text("utf-8")
     says = "the table of regions says nothing of Phi-3-mini-4k-instruct: look at the model's card whether eastus2"
     assert any(each.startswith(says) for each in export("eastus2", "phi-3-mini-4k-instruct"))
+    guide = (tmp_path / "b" / "UPLOAD.md").read_text("utf-8")
+    assert "names none: look at the model's card (ai.azure.com, Models, Phi-3-mini-4k-instruct)" in guide
 
 
 def test_hosting_is_summed_up(prepared: Path, tmp_path: Path) -> None:

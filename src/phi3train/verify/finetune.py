@@ -56,7 +56,9 @@ def job(folder: Path) -> Outcome:
             return failed("job", f"{_ENDPOINT}: {wrong}", _AGAIN)
     except InputError as error:
         return failed("job", str(error), _AGAIN)
-    return passed("job", f"{held['model']['path'].rpartition('/models/')[2]}; {_spelled(held['hyperparameters'])}")
+    return passed(
+        "job", f"{held['model']['path'].rpartition('/models/')[2]}; {_spelled(held.get('hyperparameters') or {})}"
+    )
 
 
 def _yaml(folder: Path, name: str) -> dict[str, Any]:

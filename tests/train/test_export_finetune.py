@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -22,7 +23,6 @@ from tests.train.tiny import write_chats
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 
 @pytest.fixture(scope="module")
@@ -338,6 +338,20 @@ def test_columns_that_foundry_does_not_read_are_left_out_and_named(tmp_path: Pat
     assert [json.loads(line) for line in written] == rows
     assert warnings(made) == ["columns that Foundry does not read are left out: id, source"]
     assert made.facts["rows"] == {"train": 60, "validation": 12}
+
+
+def test_chats_with_tools_on_some_rows_need_no_step_between(tmp_path: Path) -> None:
+    sample = Path(__file__).parents[2] / "sample_data" / "agent_chats.jsonl"
+    lines = sample.read_bytes().splitlines(keepends=True)[:120]
+    assert 0 < sum(b'"tools"' in line for line in lines) < 60
+    chats = tmp_path / "chats.jsonl"
+    chats.write_bytes(b"".join(lines))
+    recipe = {"model": "phi-4-mini-instruct", "target": "foundry", "dedup": {"enabled": False}}
+    phi3data.prepare(chats, recipe, output=tmp_path / "out")
+    export_finetune(tmp_path / "out", tmp_path / "b", name="b")
+    assert {each.state for each in verify(tmp_path / "b")} <= {"passed", "skipped"}
+    rows = [json.loads(line) for line in (tmp_path / "b" / "data" / "train.jsonl").read_text("utf-8").splitlines()]
+    assert {tuple(row) for row in rows} == {("messages",)}
 
 
 def test_turns_that_foundry_trains_on_though_they_weigh_nothing(prepared: Path, tmp_path: Path) -> None:

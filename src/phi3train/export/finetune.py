@@ -244,7 +244,8 @@ def _refuse(path: Path, named: Path, model: str, *, few: bool) -> CheckResult:
         places = "; ".join(f"{named}:{each.line}: {each.code} {each.message}" for each in errors[:_NAMED])
         more = f"; and {len(errors) - _NAMED} more" if len(errors) > _NAMED else ""
         raise InputError(
-            f"Foundry would refuse or drop rows: {places}{more}: phi3data prepare --target foundry mends them"
+            f"Foundry would refuse or drop rows: {places}{more}: phi3data prepare --target foundry mends them, "
+            f"with --model {model}"
         )
     return found
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 from contextlib import contextmanager
-from hashlib import md5
+from hashlib import md5, sha256
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
@@ -24,13 +24,15 @@ from azure.core.exceptions import (
 from azure.storage.blob import BlobBlock, ContainerClient, ContentSettings
 
 from phi3data.errors import InputError, OutputError, UsageError
-from phi3train.export.bundle import MANIFEST, contents, read
+from phi3train.export.bundle import MANIFEST, File, files, read
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from azure.storage.blob import BlobClient
+
+    from phi3train.export.bundle import Manifest
 
 _BLOCK = 4 * 2**20  # bytes; 50,000 of them are the most of one file, 195 GB
 _RETRIES = 2  # of a request that got no answer, within seconds; longer cuts are left to the next call
@@ -63,8 +65,7 @@ def upload(
     `OutputError` where another file is in the way, or the connection was cut.
     """
     manifest = read(bundle)
-    if contents(bundle) != manifest.files:
-        raise InputError(f"{bundle}: its files are not those of {MANIFEST}: phi3train verify {bundle} says which")
+    digests = _digests(bundle, manifest)
     where = _shown(address, signed=credential is not None)
     names = [*manifest.files, MANIFEST]
     found = []
@@ -76,15 +77,31 @@ def upload(
     ):
         for name in names:
             blob = container.get_blob_client(f"{(prefix or manifest.name).strip('/')}/{name}")
-            sent = _file(blob, bundle / name, name, overwrite=overwrite, dry_run=dry_run)
+            sent = _file(blob, bundle / name, name, digests[name], overwrite=overwrite, dry_run=dry_run)
             if told is not None:
                 told(sent)
             found.append(sent)
     return found
 
 
-def _file(blob: BlobClient, path: Path, name: str, *, overwrite: bool, dry_run: bool) -> Sent:
-    size, digest = path.stat().st_size, _digest(path)
+def _digests(bundle: Path, manifest: Manifest) -> dict[str, bytes]:
+    """Return the MD5 of each file, in the one reading that holds the files to the manifest."""
+    found, digests = {}, {}
+    for name, path in files(bundle):
+        sha, digests[name] = sha256(), md5(usedforsecurity=False)  # what the service keeps beside a file
+        with path.open("rb") as file:
+            while block := file.read(_BLOCK):
+                sha.update(block)
+                digests[name].update(block)
+        if name != MANIFEST:
+            found[name] = File(bytes=path.stat().st_size, sha256=sha.hexdigest())
+    if found != manifest.files:
+        raise InputError(f"{bundle}: its files are not those of {MANIFEST}: phi3train verify {bundle} says which")
+    return {name: made.digest() for name, made in digests.items()}
+
+
+def _file(blob: BlobClient, path: Path, name: str, digest: bytes, *, overwrite: bool, dry_run: bool) -> Sent:
+    size = path.stat().st_size
     there = _there(blob)
     if there == (size, digest):
         return Sent(name=name, bytes=size, sent=0, state="already there")
@@ -113,14 +130,6 @@ def _file(blob: BlobClient, path: Path, name: str, *, overwrite: bool, dry_run: 
             f"{blob.container_name}/{blob.blob_name}: arrived otherwise than it was sent: upload it again"
         )
     return Sent(name=name, bytes=size, sent=sent, state="uploaded")
-
-
-def _digest(path: Path) -> bytes:
-    made = md5(usedforsecurity=False)  # what the service keeps beside a file
-    with path.open("rb") as file:
-        while block := file.read(_BLOCK):
-            made.update(block)
-    return made.digest()
 
 
 def _there(blob: BlobClient) -> tuple[int, bytes] | None:

@@ -117,6 +117,14 @@ def _edit(name: str, **changes: Any) -> Callable[[Path], None]:
     return change
 
 
+def _without(name: str, *keys: str) -> Callable[[Path], None]:
+    def change(folder: Path) -> None:
+        held = json.loads((folder / name).read_text("utf-8"))
+        (folder / name).write_text(json.dumps({key: held[key] for key in held if key not in keys}), "utf-8")
+
+    return change
+
+
 def _append(name: str, text: str) -> Callable[[Path], None]:
     def change(folder: Path) -> None:
         path = folder / name
@@ -150,6 +158,8 @@ def _remove(name: str) -> Callable[[Path], None]:
         ("paths", _append("MODEL_CARD.md", "\nsee /home/ann/run\n"), "MODEL_CARD.md names /home/ann/run"),
         ("ends", _edit("model/generation_config.json", eos_token_id=[340]), "answers do not end at <|assistant|>"),
         ("config", _edit("model/config.json", rope_scaling=None), "config.json: rope_scaling: one dialect lacks"),
+        ("config", _without("model/config.json", "rope_theta", "rope_scaling", "partial_rotary_factor", "torch_dtype"),
+         "config.json: partial_rotary_factor, rope_scaling, rope_theta, torch_dtype: one dialect lacks"),
         ("config", _edit("model/config.json", torch_dtype="bfloat16"), "config.json: torch_dtype: one dialect lacks"),
         ("tokenizer", _edit("model/tokenizer_config.json", tokenizer_class="TokenizersBackend"),
          "tokenizer_class is 'TokenizersBackend', which older runtimes do not know"),

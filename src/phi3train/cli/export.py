@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from phi3data.errors import UsageError
 from phi3train.cli import options
 
 
@@ -47,7 +48,10 @@ from phi3train.cli import options
 @click.option(
     "--price", type=float, metavar="SUM", help="Price of a million trained tokens, for the estimate (finetune)."
 )
-@click.option("--priced", default="", metavar="DATE", help="The day of that price (finetune).")
+@click.option("--hosting-price", type=float, metavar="SUM", help="Price of an hour of the endpoint (finetune).")
+@click.option("--priced", default="", metavar="DATE", help="The day of the prices, as 2026-11-20 (finetune).")
+@click.option("--region", metavar="NAME", help="Azure region of the project, as eastus2 (finetune).")
+@click.option("--shuffle", is_flag=True, help="Training rows in random order, for a service that splits (finetune).")
 @click.option("--bom", is_flag=True, help="Begin the data files with a byte-order mark (finetune).")
 @click.option("--overwrite", is_flag=True, help="Replace a bundle that is there.")
 def export_command(
@@ -69,6 +73,9 @@ def export_command(
     Foundry Local and onnxruntime-genai. Weights are written so that runtimes on transformers 4 and 5 load them alike.
     phi3train verify proves a bundle.
     """
+    for option, value in job.items():
+        if kind != "finetune" and value not in (None, "", False):
+            raise UsageError(f"--{option.replace('_', '-')}: is for --to finetune, not for --to {kind}")
     options.need_extra("export")
     if kind == "onnx":
         options.need_extra("export --to onnx", "onnx")

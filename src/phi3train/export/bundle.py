@@ -78,12 +78,15 @@ def seal(folder: Path, manifest: Manifest) -> Manifest:
 
 def contents(folder: Path) -> dict[str, File]:
     """Return every file of a bundle but its manifest, by its place in it."""
-    found = {}
+    return {
+        name: File(bytes=path.stat().st_size, sha256=digest(path)) for name, path in files(folder) if name != MANIFEST
+    }
+
+
+def files(folder: Path) -> Iterator[tuple[str, Path]]:
+    """Yield every file of a folder by its place in it, with that place on this machine."""
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-        name = path.relative_to(folder).as_posix()
-        if name != MANIFEST:
-            found[name] = File(bytes=path.stat().st_size, sha256=digest(path))
-    return found
+        yield path.relative_to(folder).as_posix(), path
 
 
 def read(folder: Path) -> Manifest:

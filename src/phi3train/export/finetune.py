@@ -3,6 +3,7 @@
 data/train.jsonl data/validation.jsonl    the rows, one {"messages": [...]} a line
 classic/finetune.yml                      the job for az and the Python SDK of Azure Machine Learning
 classic/train.data.yml validation.data.yml  the data assets, for those who register them first
+classic/endpoint.yml                      the serverless endpoint that answers with the trained model
 v1/job.json                               the same job for the API of the new portal
 UPLOAD.md                                 what to do with them, command by command
 manifest.json                             every file with its size and its sha256
@@ -10,6 +11,9 @@ manifest.json                             every file with its size and its sha25
 
 from __future__ import annotations
 
+import datetime as dt
+import math
+import random
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +28,7 @@ from phi3data.errors import InputError, UsageError
 from phi3train import settings
 from phi3train.config import DataConfig
 from phi3train.data.prepared import files
-from phi3train.export import foundry, guide
+from phi3train.export import foundry, guide, jobs
 from phi3train.export.bundle import Manifest, building, seal, write_json
 from phi3train.folder import RunFolder
 
@@ -34,8 +38,6 @@ if TYPE_CHECKING:
     from phi3data.lint import CheckResult
     from phi3train.config import Config
 
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,254}")  # of a job; models may have dots too
-SUFFIX = 18  # characters, and no dot, in the name that the API gives a model
 _NAMED = 5  # findings in a message
 _BOM = b"\xef\xbb\xbf"
 
@@ -43,7 +45,8 @@ _BOM = b"\xef\xbb\xbf"
 class Job(msgspec.Struct, frozen=True, kw_only=True):
     """What a user decides about a job; what is None comes from the run, or from where the portal starts.
 
-    `price` is in money per million trained tokens, as the user read it on the day `priced`.
+    `price` is in money per million trained tokens and `hosting_price` in money per hour, as the user read them on the
+    day `priced` (2026-11-20). `shuffle` puts the training rows in random order, for a service that splits them itself.
     """
 
     base: str | None = None
@@ -51,8 +54,11 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     epochs: float | None = None
     batch_size: float | None = None
     learning_rate: float | None = None
+    region: str | None = None
     price: float | None = None
+    hosting_price: float | None = None
     priced: str = ""
+    shuffle: bool = False
     bom: bool = False
 
 
@@ -61,8 +67,9 @@ def export_finetune(
 ) -> Manifest:
     """Write the bundle `finetune` of a prepared folder, or of what a run was trained on.
 
-    Raises `UsageError` for a base or a hyperparameter that Foundry does not take, and where there are no validation
-    rows (Foundry's clients fail without); `InputError` where rows would be refused or dropped there.
+    Raises `UsageError` for a base or a hyperparameter that Foundry does not take, a price or a day that is none, and
+    where there are no validation rows (Foundry's clients fail without); `InputError` where rows would be refused or
+    dropped there.
     """
     job = job or Job()
     config = settings.load(source / "config.toml") if RunFolder(source).exists else None
@@ -71,38 +78,56 @@ def export_finetune(
     made_for = _made_for(source, config, job)
     base = family.model(job.base or made_for)
     about = foundry.asset(base.name)
-    if not NAME.fullmatch(name):
+    if not jobs.NAME.fullmatch(name):
         raise UsageError(f"--name {name}: Foundry takes letters, digits, '-' and '_' only")
+    if job.base_version is not None and not re.fullmatch(r"[\w.-]+", job.base_version):
+        raise UsageError(f"--base-version {job.base_version}: is no version, such as {about.version}")
     chosen = _hyperparameters(config, job)
+    multiplier = config.train.learning_rate_multiplier if config else 1.0
+    prices = _prices(job)
+    region = foundry.region(job.region) if job.region is not None else None
     named = files(config.data if config else DataConfig(train=str(source)))
     if "validation" not in named:
         raise UsageError(f"{source}: holds no validation rows, and Foundry's clients fail without: prepare with some")
     with building(output, overwrite=overwrite) as folder:
         for part in ("data", "classic", "v1"):
             (folder / part).mkdir()
-        rows = {}
+        rows, sizes, removed, weightless = {}, {}, set[str](), 0
         for split in ("train", "validation"):
             data, place = named[split].read_bytes().removeprefix(_BOM), folder / "data" / f"{split}.jsonl"
             place.write_bytes(data)
-            rows[split] = _refuse(place, named[split], base.name, few=split == "validation")
-            if job.bom:
-                place.write_bytes(_BOM + data)
-        _write_yaml(folder / "classic" / "finetune.yml", _classic(name, about.uri(job.base_version), chosen))
+            found = _refuse(place, named[split], base.name, few=split == "validation")
+            rows[split] = found.rows
+            weightless += sum(each.code == "S311" for each in found.findings)
+            if any(each.code == "S304" for each in found.findings):
+                data = _without_columns(data, removed)
+            if job.shuffle and split == "train":
+                data = _shuffled(data)
+            place.write_bytes(_BOM + data if job.bom else data)
+            sizes[split] = place.stat().st_size
+        _write_yaml(folder / "classic" / "finetune.yml", jobs.classic(name, about.uri(job.base_version), chosen))
         for split in rows:
-            asset = {"name": f"{name}-{split}", "type": "uri_file", "path": f"../data/{split}.jsonl"}
-            _write_yaml(folder / "classic" / f"{split}.data.yml", asset)
-        write_json(folder / "v1" / "job.json", _v1(name, about.asset, chosen, config))
+            _write_yaml(folder / "classic" / f"{split}.data.yml", jobs.data(name, split))
+        _write_yaml(folder / "classic" / "endpoint.yml", jobs.endpoint(name, region))
+        write_json(folder / "v1" / "job.json", jobs.request(name, about.asset, chosen, multiplier=multiplier))
         facts = {
             "model": base.name,
             "asset": about.uri(job.base_version),
             "as_of": foundry.table().as_of,
             "hyperparameters": chosen,
             "batch_size_multiplier": config.train.batch_size_multiplier if config else 1.0,
+            "learning_rate_multiplier": multiplier,
+            "endpoint": jobs.endpoint_name(name),
+            "region": region,
             "rows": rows,
+            "bytes": sizes,
+            "shuffled": job.shuffle,
+            "columns_removed": sorted(removed),
+            "turns_of_weight_0": weightless,
             "prepared_for": family.model(made_for).name,
             **_tokens(source, config, known=family.model(made_for) == base),
             "bom": job.bom,
-            "price": {"per_million_tokens": job.price, "as_of": job.priced} if job.price is not None else None,
+            **prices,
         }
         made = Manifest(kind="finetune", name=name, base_model=base.hub, facts=facts)
         (folder / "UPLOAD.md").write_text(guide.render(made), "utf-8")
@@ -120,14 +145,58 @@ def warnings(manifest: Manifest) -> list[str]:
         )
     prepared_for = manifest.facts["prepared_for"]
     if prepared_for != manifest.facts["model"]:
-        said.append(
-            f"the rows were prepared for {prepared_for}: prepare them with --model {manifest.facts['model']}, whose "
-            "template and tokens are others"
-        )
+        said.append(_retargeted(family.model(prepared_for), family.model(manifest.facts["model"])))
+    if manifest.facts["region"] is not None and (doubt := foundry.doubt(about, manifest.facts["region"])):
+        said.append(doubt)
+    if manifest.facts["columns_removed"]:
+        said.append(f"columns that Foundry does not read are left out: {', '.join(manifest.facts['columns_removed'])}")
+    if turns := manifest.facts["turns_of_weight_0"]:
+        counted = "1 turn of weight 0 counts" if turns == 1 else f"{turns:,} turns of weight 0 count"
+        said.append(f"{counted} like any other: Foundry does not read weight (S311)")
     advised = targets.target("foundry").advised_rows
     if manifest.facts["rows"]["train"] < advised:
         said.append(f"{manifest.facts['rows']['train']} training rows: Microsoft advises {advised} and more")
     return said
+
+
+def _retargeted(before: family.ModelProfile, base: family.ModelProfile) -> str:
+    """Say what is other for rows that were prepared for another model."""
+    said = [f"the template is {base.template.name}, not {before.template.name}"]
+    if base.vocabulary != before.vocabulary:
+        said.append("the tokenizer is another one, so that token counts are unknown")
+    if base.context != before.context:
+        said.append(f"the context is {base.context:,} tokens, not {before.context:,}")
+    return (
+        f"the rows were prepared for {before.name}: prepare them with --model {base.name} to have them judged for it: "
+        f"{'; '.join(said)}. The rows hold no template themselves, and were checked again for this base"
+    )
+
+
+def _prices(job: Job) -> dict[str, Any]:
+    """Return the facts `price` and `hosting_price`, None where they were not given."""
+    for option, price in (("--price", job.price), ("--hosting-price", job.hosting_price)):
+        if price is not None and not (math.isfinite(price) and price >= 0):
+            raise UsageError(f"{option} {price:g}: a price is a sum of money, 0 or more")
+    if job.priced:
+        try:
+            dt.date.fromisoformat(job.priced)
+        except ValueError:
+            raise UsageError(f"--priced {job.priced}: give the day of the price as 2026-11-20") from None
+        if job.price is None and job.hosting_price is None:
+            raise UsageError(f"--priced {job.priced}: is the day of a price: give --price or --hosting-price too")
+    return {
+        "price": {"per_million_tokens": job.price, "as_of": job.priced} if job.price is not None else None,
+        "hosting_price": {"per_hour": job.hosting_price, "as_of": job.priced}
+        if job.hosting_price is not None
+        else None,
+    }
+
+
+def _shuffled(data: bytes) -> bytes:
+    """Return lines in random order, always the same one."""
+    lines = data.removesuffix(b"\n").split(b"\n")
+    random.Random(0).shuffle(lines)  # noqa: S311 (no secret)
+    return b"\n".join(lines) + b"\n"
 
 
 def _made_for(source: Path, config: Config | None, job: Job) -> str:
@@ -167,17 +236,29 @@ def _chosen(name: str, value: float | None, *, asked: bool) -> str:
         raise UsageError(f"{error}{hint}") from None
 
 
-def _refuse(path: Path, named: Path, model: str, *, few: bool) -> int:
-    """Check a file as the linter does for Foundry; return its rows. Raises `InputError` where some would be lost."""
+def _refuse(path: Path, named: Path, model: str, *, few: bool) -> CheckResult:
+    """Check a file as the linter does for Foundry. Raises `InputError` where rows would be lost."""
     found: CheckResult = phi3data.check(path, target="foundry", model=model, ignore=("D801",) if few else ())
     errors = [each for each in found.findings if each.severity == "error"]
     if errors:
         places = "; ".join(f"{named}:{each.line}: {each.code} {each.message}" for each in errors[:_NAMED])
         more = f"; and {len(errors) - _NAMED} more" if len(errors) > _NAMED else ""
         raise InputError(
-            f"Foundry would refuse or drop rows: {places}{more}: phi3data prepare --target foundry mends them"
+            f"Foundry would refuse or drop rows: {places}{more}: phi3data prepare --target foundry mends them, "
+            f"with --model {model}"
         )
-    return found.rows
+    return found
+
+
+def _without_columns(data: bytes, removed: set[str]) -> bytes:
+    """Return rows with what Foundry keeps of them, as it would itself; add the names of the others to `removed`."""
+    kept = ("messages", "tools", *targets.target("foundry").keys)
+    lines = []
+    for line in filter(bytes.strip, data.split(b"\n")):
+        row = msgspec.json.decode(line, type=dict[str, msgspec.Raw])
+        removed.update(row.keys() - set(kept))
+        lines.append(msgspec.json.encode({key: row[key] for key in kept if key in row}))
+    return b"\n".join(lines) + b"\n"
 
 
 def _tokens(source: Path, config: Config | None, *, known: bool) -> dict[str, Any]:
@@ -194,40 +275,6 @@ def _tokens(source: Path, config: Config | None, *, known: bool) -> dict[str, An
     except (OSError, msgspec.DecodeError, KeyError, TypeError):
         pass
     return {"tokens": None, "estimated": False}
-
-
-def _classic(name: str, model: str, chosen: dict[str, str]) -> dict[str, Any]:
-    return {
-        "type": "finetuning",
-        "name": name,
-        "display_name": name,
-        "experiment_name": name,
-        "task": "chat_completion",
-        "model_provider": "custom",
-        "model": {"path": model, "type": "mlflow_model"},
-        "training_data": {"path": "../data/train.jsonl", "type": "uri_file"},
-        "validation_data": {"path": "../data/validation.jsonl", "type": "uri_file"},
-        "hyperparameters": chosen,
-        "outputs": {"registered_model": {"name": name, "type": "mlflow_model"}},
-    }
-
-
-def _v1(name: str, asset: str, chosen: dict[str, str], config: Config | None) -> dict[str, Any]:
-    suffix = re.sub(r"[^A-Za-z0-9-]+", "-", name)[:SUFFIX].strip("-")
-    multiplier = config.train.learning_rate_multiplier if config else 1.0
-    hyperparameters = {
-        "n_epochs": int(chosen["num_train_epochs"]),
-        "batch_size": int(chosen["per_device_train_batch_size"]),
-        "learning_rate_multiplier": multiplier,
-    }
-    return {
-        "model": asset,
-        "training_file": "ID of data/train.jsonl after its upload",
-        "validation_file": "ID of data/validation.jsonl after its upload",
-        "method": {"type": "supervised", "supervised": {"hyperparameters": hyperparameters}},
-        "suffix": suffix,
-        "trainingType": "Standard",
-    }
 
 
 def _write_yaml(path: Path, value: dict[str, Any]) -> None:

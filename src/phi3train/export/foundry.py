@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from functools import cache
 from pathlib import Path
@@ -19,6 +20,7 @@ class Asset(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     version: str = "1"
     retired: str = ""
     replacement: str = ""
+    regions: tuple[str, ...] = ()
 
     def uri(self, version: str | None = None) -> str:
         """Return how a job names it."""
@@ -40,6 +42,9 @@ class Range(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 class _Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     as_of: str
+    regions_as_of: str
+    new_portal_as_of: str
+    uploads_api_from: int  # bytes
     hyperparameters: dict[str, Range]
     models: dict[str, Asset]
 
@@ -56,9 +61,32 @@ def asset(name: str) -> Asset:
     known = family.model(name).name
     found = table().models.get(known)
     if found is None:
-        every = ", ".join(table().models)
-        raise UsageError(f"Foundry fine-tunes no {known} (as of {table().as_of}): --base names another of {every}")
+        others = ", ".join(name for name, about in table().models.items() if not about.retired)
+        raise UsageError(f"Foundry fine-tunes no {known} (as of {table().as_of}): --base names another of {others}")
     return found
+
+
+def region(name: str) -> str:
+    """Return a region as az names it: "East US 2" and "eastus2" are one. Raises `UsageError` for what is no name."""
+    code = re.sub(r"[\s_-]", "", name).lower()
+    if not re.fullmatch(r"[a-z]+[0-9]?", code):
+        raise UsageError(f"--region {name}: give the name of an Azure region, such as eastus2")
+    return code
+
+
+def doubt(about: Asset, code: str) -> str:
+    """Return why a region may not fine-tune a model, "" where Microsoft's table says that it does."""
+    known = [region(name) for name in about.regions]
+    if code in known:
+        return ""
+    if not known:
+        return (
+            f"the table of regions says nothing of {about.asset}: look at the model's card whether {code} fine-tunes it"
+        )
+    return (
+        f"{code} is not among the regions that fine-tune {about.asset} (as of {table().regions_as_of}): "
+        f"{', '.join(known)}{did_you_mean(code, known)}"
+    )
 
 
 def hyperparameter(name: str, value: float) -> str:

@@ -18,8 +18,8 @@ _REGION = "eastus"  # of the bodies; any will do, as none is sent
 
 
 def finetune(folder: Path) -> Outcome:
-    """It loads the job and the data."""
-    return _asked(_load_job, folder, "the job and the data")
+    """It loads the job, the data and the endpoint."""
+    return _asked(_load_job, folder, "the job, the data and the endpoint")
 
 
 def endpoint(folder: Path) -> Outcome:
@@ -28,11 +28,12 @@ def endpoint(folder: Path) -> Outcome:
 
 
 def _load_job(folder: Path) -> None:
-    from azure.ai.ml import load_data, load_job
+    from azure.ai.ml import load_data, load_job, load_serverless_endpoint
 
     load_job(folder / "classic" / "finetune.yml")._to_rest_object().as_dict()  # type: ignore[attr-defined] # as sent
     for split in ("train", "validation"):
         load_data(folder / "classic" / f"{split}.data.yml")
+    load_serverless_endpoint(folder / "classic" / "endpoint.yml")
 
 
 def _load_endpoint(folder: Path) -> None:

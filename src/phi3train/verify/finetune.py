@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING, Any
 import yaml  # type: ignore[import-untyped]
 
 import phi3data
-from phi3data.errors import UsageError
+from phi3data.errors import InputError, UsageError
 from phi3train.export import foundry
 from phi3train.export.bundle import read, read_json
-from phi3train.export.finetune import NAME, SUFFIX
+from phi3train.export.jobs import ENDPOINT, NAME, SUFFIX
 from phi3train.verify.outcome import Outcome, failed, passed
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 _JOB = "classic/finetune.yml"
+_ENDPOINT = "classic/endpoint.yml"
 _MODEL = re.compile(r"azureml://registries/[\w.-]+/models/[\w.-]+/(?:versions/[\w.-]+|labels/latest)")
 _AGAIN = "export it again, or put back what was changed"
 
@@ -43,17 +44,40 @@ def data(folder: Path) -> Outcome:
 
 
 def job(folder: Path) -> Outcome:
-    """The job names a base model, hyperparameters and files that are there."""
+    """The job names a base model, hyperparameters and files that are there; the endpoint names what the job makes."""
     try:
-        held = yaml.safe_load((folder / _JOB).read_text("utf-8"))
+        held = _yaml(folder, _JOB)
+        if wrong := _wrong(folder, held):
+            return failed("job", f"{_JOB}: {wrong}", _AGAIN)
+        if wrong := _wrong_endpoint(_yaml(folder, _ENDPOINT), held["outputs"]["registered_model"]["name"]):
+            return failed("job", f"{_ENDPOINT}: {wrong}", _AGAIN)
+    except InputError as error:
+        return failed("job", str(error), _AGAIN)
+    return passed(
+        "job", f"{held['model']['path'].rpartition('/models/')[2]}; {_spelled(held.get('hyperparameters') or {})}"
+    )
+
+
+def _yaml(folder: Path, name: str) -> dict[str, Any]:
+    """Return what a file holds. Raises `InputError` where that is no table, or the file is not there."""
+    try:
+        held = yaml.safe_load((folder / name).read_text("utf-8"))
     except OSError:
-        return failed("job", f"{_JOB} is missing", _AGAIN)
+        raise InputError(f"{name} is missing") from None
     except yaml.YAMLError as error:
-        return failed("job", f"{_JOB}: is no YAML: {str(error).splitlines()[0]}", _AGAIN)
-    wrong = _wrong(folder, held) if isinstance(held, dict) else "holds no job"
-    if wrong:
-        return failed("job", f"{_JOB}: {wrong}", _AGAIN)
-    return passed("job", f"{held['model']['path'].rpartition('/models/')[2]}; {_spelled(held['hyperparameters'])}")
+        raise InputError(f"{name}: is no YAML: {str(error).splitlines()[0]}") from None
+    if not isinstance(held, dict):
+        raise InputError(f"{name}: holds no table of keys and values")
+    return held
+
+
+def _wrong_endpoint(held: dict[str, Any], model: str) -> str:
+    if not ENDPOINT.fullmatch(str(held.get("name"))):
+        return f"the name {held.get('name')!r}: Azure takes 3 to 32 letters, digits and dashes, a letter first"
+    address = rf"azureml://locations/\w+/workspaces/[\w-]+/models/{re.escape(model)}/versions/\d+"
+    if not re.fullmatch(address, str(held.get("model_id"))):
+        return f"model_id is not the address of '{model}', which the job registers"
+    return ""
 
 
 def _wrong(folder: Path, held: dict[str, Any]) -> str:
@@ -69,11 +93,18 @@ def _wrong(folder: Path, held: dict[str, Any]) -> str:
         return "model: names no base model of a registry (azureml://registries/…/models/…/versions/…)"
     if model.get("type") != "mlflow_model":
         return f"model: type is {model.get('type')}; Foundry trains mlflow_model only"
-    names = [held.get("name"), (held.get("outputs") or {}).get("registered_model", {}).get("name")]
-    for name in names:
+    made = (held.get("outputs") or {}).get("registered_model")
+    if not isinstance(made, dict):
+        return "outputs: registered_model is missing, which names the trained model"
+    for name in (held.get("name"), made.get("name")):
+        if name is None:
+            return "the job or the model that it makes has no name"
         if not NAME.fullmatch(str(name)):
             return f"the name {name!r} has a space or another character that Foundry refuses"
-    return _wrong_values(held.get("hyperparameters") or {})
+    if made.get("type") != "mlflow_model":
+        return f"outputs: registered_model: type is {made.get('type')}; Foundry makes mlflow_model only"
+    values = held.get("hyperparameters") or {}
+    return _wrong_values(values) if isinstance(values, dict) else "hyperparameters: holds no table of names and values"
 
 
 def _wrong_values(values: dict[str, Any]) -> str:

@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 import torch
 
-from phi3train.data.rows import IGNORED, ends_of_turn
+from phi3train.data.rows import IGNORED, ends_of_turn, spread
 from phi3train.evaluation import evaluating
 
 if TYPE_CHECKING:
@@ -51,8 +51,7 @@ def prompts(rows: Sequence[Row], number: int, ends: Sequence[int]) -> list[Promp
     """Return prompts from up to `number` rows, spread evenly over all of them."""
     if not number:
         return []
-    chosen = [rows[index] for index in dict.fromkeys(np.linspace(0, len(rows) - 1, number).round().astype(int))]
-    return [_prompt(row, set(ends)) for row in chosen]
+    return [_prompt(row, set(ends)) for row in spread(rows, number)]
 
 
 def answer(

@@ -31,8 +31,8 @@ def serve_command(bundle: Path, host: str, port: int, device: str) -> None:
     """
     if any(find_spec(name) is None for name in ("torch", "transformers", "peft", "starlette", "uvicorn")):
         raise MissingExtraError("phi3train serve", "serve")
-    from phi3train.offline import go_offline
-    from phi3train.serving import is_loopback, serve
+    from phi3train.offline import go_offline, is_loopback
+    from phi3train.serving import serve
 
     go_offline()
     if not is_loopback(host):

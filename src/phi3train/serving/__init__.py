@@ -5,10 +5,10 @@ from __future__ import annotations
 import errno
 import socket
 from contextlib import suppress
-from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from phi3data.errors import UsageError
+from phi3train.offline import is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,11 +52,3 @@ def bind(host: str, port: int) -> socket.socket:
             raise UsageError(f"--port: {port} is taken by another program: choose another; 0 is any free one") from None
         raise UsageError(f"{host}:{port} cannot be had: {error.strerror}") from None
     return made
-
-
-def is_loopback(host: str) -> bool:
-    """Tell whether only this machine can call an address."""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

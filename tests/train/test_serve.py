@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -210,7 +211,7 @@ def test_ctrl_c_ends_it_at_once_and_well(home: Path, served: Served) -> None:
     with served.ask(endless, stream=True, temperature=2, seed=1) as stream:
         next(iter(stream))
         code, said = served.stop()
-    assert (code, said) == (0, "Ctrl-C ends it\n")
+    assert (code, said) == (0, f"loading {home / 'bundle'} on cpu\nCtrl-C ends it\n")
 
 
 def test_what_cannot_be_served_says_what_can(
@@ -227,6 +228,11 @@ def test_what_cannot_be_served_says_what_can(
     }.items():
         assert command(group, ["serve", str(folder)]) == 2
         assert said in capsys.readouterr().err
+    weights = "model/model-00001-of-00001.safetensors"
+    broken = shutil.copytree(home / "bundle", tmp_path / "broken")
+    (broken / weights).write_bytes((broken / weights).read_bytes()[:-100])
+    assert command(group, ["serve", str(broken), "--port", "0"]) == 2
+    assert f"error: {broken / 'model'}: the weights cannot be loaded: " in capsys.readouterr().err
     assert command(group, ["serve", str(tmp_path), "--host", "0.0.0.0"]) == 2
     assert "warning: whoever reaches 0.0.0.0 on this machine can ask, without a key\n" in capsys.readouterr().err
 

@@ -12,7 +12,7 @@ from phi3data.errors import MissingExtraError, UsageError
 
 @click.command("serve")
 @click.argument("bundle", type=click.Path(path_type=Path))
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at; others reach no loopback.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address; only this machine reaches 127.0.0.1.")
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="Its port; 0 is any free one."
 )
@@ -38,7 +38,12 @@ def serve_command(bundle: Path, host: str, port: int, device: str) -> None:
     if not is_loopback(host):
         warning = click.style("warning", fg="yellow", bold=True)
         click.echo(f"{warning}: whoever reaches {host} on this machine can ask, without a key", err=True)
-    serve(bundle, host=host, port=port, device=_device(device), ready=_ready)
+    place = _device(device)
+
+    def loading() -> None:
+        click.echo(f"loading {bundle} on {place}", err=True)
+
+    serve(bundle, host=host, port=port, device=place, loading=loading, ready=_ready)
 
 
 def _device(asked: str) -> str:

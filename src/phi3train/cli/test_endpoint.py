@@ -129,7 +129,7 @@ def _counted(of: int) -> Callable[[int], None] | None:
     if not sys.stderr.isatty():
         return None
 
-    def told(done: int) -> None:
-        click.echo(f"\r\x1b[K{done} of {of}" if done < of else "\r\x1b[K", nl=False, err=True)
+    def told(done: int) -> None:  # on a line that whatever comes next takes
+        click.echo(f"\x1b[K{f'{done} of {of}' if done < of else ''}\r", nl=False, err=True)
 
     return told

@@ -15,16 +15,20 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def serve(bundle: Path, *, host: str, port: int, device: str, ready: Callable[[str, str], None]) -> None:
-    """Answer calls until the process is interrupted. `ready` gets name and address when calls are taken.
+def serve(
+    bundle: Path, *, host: str, port: int, device: str, loading: Callable[[], None], ready: Callable[[str, str], None]
+) -> None:
+    """Answer calls until the process is interrupted.
 
-    `port` 0 is any free one, `device` "cpu" or "cuda". Raises `UsageError` for an address that cannot be had, and what
-    `Answering` raises.
+    `loading` hears when the weights begin to be loaded, which takes long, `ready` name and address when calls are
+    taken. `port` 0 is any free one, `device` "cpu" or "cuda". Raises `UsageError` for an address that cannot be had and
+    a folder that answers no chats, `InputError` for one that is damaged.
     """
     from phi3train.serving.answering import Answering, refuse_unfit
 
     refuse_unfit(bundle)
-    with bind(host, port) as taken:  # before the weights are loaded, which takes long
+    with bind(host, port) as taken:
+        loading()
         from phi3train.serving.app import Endpoint, Server
 
         answering = Answering(bundle, device)

@@ -113,10 +113,9 @@ class Answering:
                 heard=heard,
             )
         ended = written[-1] in self._ends
-        if not shown.stopped:
-            # A stream holds back the bytes of a character that is not whole; at the end they are shown as such.
-            whole = self._tokenizer.decode(written[: len(written) - ended], skip_special_tokens=True)
-            told(shown.add(whole.removeprefix("".join(decoded))) + shown.rest())
+        # A stream holds back the bytes of a character that is not whole; at the end they are shown as such.
+        whole = self._tokenizer.decode(written[: len(written) - ended], skip_special_tokens=True)
+        told(shown.add(whole.removeprefix("".join(decoded))) + shown.rest())
         return Written(tokens=len(written), reason="stop" if ended or shown.stopped else "length")
 
 

@@ -9,8 +9,10 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
+import time
 import urllib.request
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import psutil
 import pytest
@@ -25,12 +27,12 @@ from phi3data.errors import UsageError  # noqa: E402
 from phi3train.cli import group  # noqa: E402
 from phi3train.export.checkpoint import export_adapter, export_model  # noqa: E402
 from phi3train.run import run  # noqa: E402
-from phi3train.serving import bind  # noqa: E402
-from phi3train.serving.answering import Shown  # noqa: E402
+from phi3train.serving import answering, bind  # noqa: E402
+from phi3train.serving.app import Endpoint, Server  # noqa: E402
 from tests.train.tiny import config, write_chats, write_model  # noqa: E402
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 # As Phi-3's tokenizer writes text again; the tiny one has none.
@@ -181,11 +183,57 @@ def test_only_this_machine_can_call_it(served: Served) -> None:
     assert {each.laddr.ip for each in places} == {"127.0.0.1"}
 
 
-def test_who_goes_away_keeps_nobody_waiting(served: Served) -> None:
-    endless = [{"role": "user", "content": "Hello " * 100}]
-    with served.ask(endless, stream=True, temperature=2) as stream:
-        next(iter(stream))
-    assert served.text() == "Hello world"
+class Endless:
+    """What never ends an answer by itself, and knows how many were ended."""
+
+    name = "endless"
+
+    def __init__(self) -> None:
+        self.begun = self.ended = 0
+
+    def prompt(self, _: object) -> list[int]:
+        return [1]
+
+    def answer(self, _: object, __: object, told: Callable[[str], bool]) -> answering.Written:
+        self.begun += 1
+        while not told("no "):
+            time.sleep(0.001)
+        self.ended += 1
+        return answering.Written(tokens=1, reason="length")
+
+
+def _until(true: Callable[[], bool]) -> None:
+    for _ in range(1000):
+        if true():
+            return
+        time.sleep(0.01)
+    pytest.fail("nothing happened for ten seconds")
+
+
+def test_who_goes_away_keeps_nobody_waiting_and_nor_does_who_stays() -> None:
+    endless = Endless()
+    server = Server(Endpoint(cast("answering.Answering", endless)), loopback=True)
+    with bind("127.0.0.1", 0) as taken:
+        taken.listen()
+        running = threading.Thread(target=server.run, kwargs={"sockets": [taken]})
+        running.start()
+        client = openai.OpenAI(base_url=f"http://127.0.0.1:{taken.getsockname()[1]}/v1", api_key="x", max_retries=0)
+        ask = client.chat.completions.create
+        with ask(model="endless", messages=_HELLO, stream=True) as stream:
+            next(iter(stream))
+        _until(lambda: endless.ended == 1)
+        with pytest.raises(openai.APITimeoutError):
+            ask(model="endless", messages=_HELLO, timeout=0.3)
+        _until(lambda: endless.ended == 2)
+        with ask(model="endless", messages=_HELLO, stream=True) as stream:
+            assert [next(stream).choices[0].delta.content for _ in range(2)] == ["", "no "]
+            server.should_exit = True
+            with pytest.raises(openai.APIError, match="the server was stopped before the answer was at its end"):
+                for _ in stream:
+                    pass
+        running.join(10)
+    assert not running.is_alive()
+    assert (endless.begun, endless.ended) == (3, 3)
 
 
 def test_an_endpoint_test_of_it(served: Served, home: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -207,8 +255,7 @@ def test_an_endpoint_test_of_it(served: Served, home: Path, capfd: pytest.Captur
 
 
 def test_ctrl_c_ends_it_at_once_and_well(home: Path, served: Served) -> None:
-    endless = [{"role": "user", "content": "Hello " * 100}]
-    with served.ask(endless, stream=True, temperature=2, seed=1) as stream:
+    with served.ask([{"role": "user", "content": "Hello " * 100}], stream=True, temperature=2, seed=1) as stream:
         next(iter(stream))
         code, said = served.stop()
     assert (code, said) == (0, f"loading {home / 'bundle'} on cpu\nCtrl-C ends it\n")
@@ -248,9 +295,28 @@ def test_an_address_that_cannot_be_had() -> None:
         bind("192.0.2.1", 0)
 
 
+def test_a_character_that_is_cut_in_its_bytes_is_not_shown(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = answering.Answering(home / "bundle", "cpu")
+    cut = [2 + byte for byte in "é日".encode()[:-1]]  # the tokens of single bytes
+
+    def written(*_: object, heard: Callable[[int], bool], **__: object) -> list[int]:
+        return [token for token in cut if not heard(token)]
+
+    monkeypatch.setattr(answering, "write", written)
+    said: list[str] = []
+
+    def told(piece: str) -> bool:
+        said.append(piece)
+        return False
+
+    ended = made.answer([5], answering.Sampling(), told)
+    assert (ended.tokens, ended.reason) == (4, "length")
+    assert [piece for piece in said if piece] == ["é"]
+
+
 @given(st.lists(st.text("abc", max_size=4)), st.lists(st.text("abc", min_size=1, max_size=3), max_size=3))
 def test_nothing_is_shown_from_the_first_stop_on(pieces: list[str], stops: list[str]) -> None:
-    shown, said = Shown(tuple(stops)), ""
+    shown, said = answering.Shown(tuple(stops)), ""
     for piece in pieces:
         said += shown.add(piece)
         if shown.stopped:

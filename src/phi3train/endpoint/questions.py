@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
+from tokenizers import Tokenizer
+from tokenizers.decoders import DecodeStream
 
 from phi3data.errors import InputError, UsageError
 from phi3data.findings import Finding
@@ -52,8 +54,6 @@ def exported(folder: Path) -> list[Question]:
         raise UsageError(f"{folder}: holds a classification head, which answers no chats")
     if not source.is_file():
         raise InputError(f"{source}: is not there: export the bundle again")
-    from tokenizers import Tokenizer
-
     tokenizer = Tokenizer.from_file(str(source))
     ends = set(made.facts.get("eos_token_id", ()))
     asked = [
@@ -61,7 +61,7 @@ def exported(folder: Path) -> list[Question]:
             id=f"exported {number}",
             kind="exported",
             body={**found.request, "messages": each.messages},
-            wanted=tokenizer.decode([id_ for id_ in each.answer if id_ not in ends], skip_special_tokens=True),
+            wanted=_text(tokenizer, [id_ for id_ in each.answer if id_ not in ends]),
         )
         for number, each in enumerate(found.answers, start=1)
         if each.messages
@@ -85,6 +85,12 @@ def conversations(path: Path, number: int, max_tokens: int) -> list[Question]:
     if not asked:
         raise InputError(f"{path}: has no questions: give a file of chats, for example test.jsonl of phi3data prepare")
     return spread(asked, number)
+
+
+def _text(tokenizer: Tokenizer, ids: list[int]) -> str:
+    """Return the text of an answer; of one that was cut off within a character what is before that."""
+    stream = DecodeStream(skip_special_tokens=True)
+    return "".join(stream.step(tokenizer, id_) or "" for id_ in ids)
 
 
 def _question(place: str, conversation: Conversation, max_tokens: int) -> Question:

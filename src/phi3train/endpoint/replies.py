@@ -44,8 +44,12 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def as_exported(self) -> bool:
-        """Whether it is what the weights answered when they were exported, white space at the ends aside."""
-        return self.failure is None and self.wanted is not None and self.answer.strip() == self.wanted.strip()
+        """Whether it is what the weights answered when they were exported, white space at the ends aside.
+
+        Where an answer was cut off within a character some endpoints show a sign in its place.
+        """
+        answer = self.answer.rstrip("\ufffd").strip()
+        return self.failure is None and self.wanted is not None and answer == self.wanted.strip()
 
 
 class Percentiles(msgspec.Struct, frozen=True, kw_only=True):

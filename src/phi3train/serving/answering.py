@@ -89,15 +89,16 @@ class Answering:
         return ids
 
     def answer(self, prompt: list[int], sampling: Sampling, told: Callable[[str], bool]) -> Written:
-        """Write an answer. `told` gets each piece of its text, and ends it where it returns True."""
+        """Write an answer. `told` gets each piece of its text, and ends it where it returns True.
+
+        A character of which the answer has not all bytes, since it was cut off there, is not shown.
+        """
         shown = Shown(sampling.stops)
         stream = DecodeStream(skip_special_tokens=True)
-        decoded: list[str] = []
 
         def heard(token: int) -> bool:
-            piece = "" if token in self._ends else stream.step(self._tokenizer, token) or ""
-            decoded.append(piece)
-            return told(shown.add(piece)) or shown.stopped
+            piece = None if token in self._ends else stream.step(self._tokenizer, token)
+            return told(shown.add(piece or "")) or shown.stopped
 
         room = self.context - len(prompt)
         with torch.random.fork_rng():
@@ -113,9 +114,7 @@ class Answering:
                 heard=heard,
             )
         ended = written[-1] in self._ends
-        # A stream holds back the bytes of a character that is not whole; at the end they are shown as such.
-        whole = self._tokenizer.decode(written[: len(written) - ended], skip_special_tokens=True)
-        told(shown.add(whole.removeprefix("".join(decoded))) + shown.rest())
+        told(shown.rest())
         return Written(tokens=len(written), reason="stop" if ended or shown.stopped else "length")
 
 

@@ -63,7 +63,7 @@ class Percentiles(msgspec.Struct, frozen=True, kw_only=True):
 class Measured(msgspec.Struct, frozen=True, kw_only=True):
     """All replies together.
 
-    Times and scores are those of the data's questions, or of the others where there was no data; times are in seconds.
+    Times and scores are those of the data's questions, or of the others where no data was asked; times are in seconds.
     `tokens_per_second` is all tokens after the test request by the time that they took together. `stop_rate`,
     `exact_match` and `f1` (over words, as SQuAD counts it) are fractions 0-1. None: nothing to measure it by.
     """
@@ -91,7 +91,8 @@ def measure(replies: Sequence[Reply], seconds: float) -> Measured:
     """Return what replies add up to; `seconds` is the time from the reply to the test request to the last one."""
     good = [each for each in replies if each.failure is None]
     exported = [each for each in replies if each.kind == "exported"]
-    timed = [each for each in good if each.kind == "data"] or good
+    data = any(each.kind == "data" for each in replies)
+    timed = [each for each in good if each.kind == "data" or not data]
     known = [(each.answer, each.wanted) for each in timed if each.kind == "data" and each.wanted is not None]
     tokens = sum(each.completion_tokens or 0 for each in good if each.kind != "request")
     return Measured(

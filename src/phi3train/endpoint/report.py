@@ -85,12 +85,11 @@ def render(trial: Trial) -> str:
     first = trial.replies[0]
     if first.failure is None:
         lines.append(f"{'Test request, s':<22}{first.seconds:>12.3f}  {_cut(first.answer)}")
-    lines.append(f"{'':<22}{'p50':>12}{'p90':>12}{'p99':>12}")
-    for key, name, form in _SPEEDS:
-        found = getattr(made, key)
-        if found is not None:
-            values = (f"{value:{form}}" for value in (found.p50, found.p90, found.p99))
-            lines.append(f"{name:<22}" + "".join(f"{value:>12}" for value in values))
+    speed = _speed(made)
+    if speed is not None:
+        lines += [
+            f"{name:<22}{''.join(f'{value:>12}' for value in values)}" for name, *values in (speed.heads, *speed.rows)
+        ]
     lines += [f"{name:<22}{value:>12}" for name, value in _scored(made)]
     return "\n".join([*lines, *(f"warning: {each}" for each in warnings(trial))]) + "\n"
 

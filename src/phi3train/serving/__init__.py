@@ -8,7 +8,6 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from phi3data.errors import UsageError
-from phi3train.offline import is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +31,7 @@ def serve(
         from phi3train.serving.app import Endpoint, Server
 
         answering = Answering(bundle, device)
-        server = Server(Endpoint(answering), loopback=is_loopback(host))
+        server = Server(Endpoint(answering), host)
         taken.listen()  # from here on calls wait until they are taken
         name, number = taken.getsockname()[:2]
         ready(answering.name, f"http://{f'[{name}]' if ':' in name else name}:{number}/v1")

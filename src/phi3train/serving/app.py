@@ -18,6 +18,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
+from phi3train.offline import is_loopback
 from phi3train.serving.answering import Sampling, Written
 from phi3train.serving.chat import Completion, Question, RefusalError, Usage, failure, read
 
@@ -31,8 +32,7 @@ if TYPE_CHECKING:
 
 _PLACES = "/v1/chat/completions, /v1/models, /health"
 _PATIENCE = 2  # seconds that connections have to end when the server is stopped
-# Pages of other sites can make a browser call this machine under a name of theirs, and would read the answer.
-_LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+_THIS_MACHINE = ("127.0.0.1", "localhost", "::1", "[::1]")
 
 _Queue = asyncio.Queue[str | Written | Exception]
 
@@ -127,13 +127,17 @@ class Endpoint:
 class Server(uvicorn.Server):
     """A web server that ends answers when it is stopped, and does not wait for them."""
 
-    def __init__(self, endpoint: Endpoint, *, loopback: bool) -> None:
-        """With `loopback` calls under other names than this machine's own are refused."""
+    def __init__(self, endpoint: Endpoint, host: str) -> None:
+        """Listen at `host`; where that is of this machine alone, calls under names of others are refused.
+
+        A page of another site could else have a browser call a name of its own that means this machine, and read the
+        answer.
+        """
         self._endpoint = endpoint
         # Once its answers have ended, nothing but a client that does not read them can keep it waiting.
         super().__init__(
             uvicorn.Config(
-                _app(endpoint, loopback=loopback),
+                _app(endpoint, [host, *_THIS_MACHINE] if is_loopback(host) else ["*"]),
                 log_level="warning",
                 access_log=False,
                 lifespan="off",
@@ -147,14 +151,14 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def _app(endpoint: Endpoint, *, loopback: bool) -> Starlette:
+def _app(endpoint: Endpoint, names: list[str]) -> Starlette:
     return Starlette(
         routes=[
             Route("/health", endpoint.health),
             Route("/v1/models", endpoint.models),
             Route("/v1/chat/completions", endpoint.chat, methods=["POST"]),
         ],
-        middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=_LOOPBACK)] if loopback else [],
+        middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=names)],
         exception_handlers={RefusalError: _refused, HTTPException: _elsewhere},
     )
 

@@ -234,6 +234,8 @@ def test_what_makes_no_sense_is_told_before_anything_is_asked(
 def test_several_models_are_named(stub: Stub, capsys: pytest.CaptureFixture[str]) -> None:
     assert _test(stub.url("many")) == 2
     assert capsys.readouterr().err.endswith("many/v1: has 2 models (a, b): choose one with --model\n")
+    assert _test(stub.url("none")) == 2
+    assert capsys.readouterr().err.endswith("none/v1: lists no model: name the one to ask with --model\n")
 
 
 def test_all_before_the_last_answer_is_asked_and_a_key_is_given_to_the_endpoint_alone(
@@ -261,6 +263,14 @@ def test_all_before_the_last_answer_is_asked_and_a_key_is_given_to_the_endpoint_
     assert "says 401: Bearer [key] is no good; the key is not one that it takes: --key-env names" in err
     assert _test(*line) == 2
     assert "out/report.html: exists: choose another folder, or replace it with --overwrite" in capsys.readouterr().err
+
+
+def test_a_request_is_sent_as_it_is_written(stub: Stub, tmp_path: Path) -> None:
+    stub.asked.clear()
+    request = {"messages": [{"role": "user", "content": "Hi"}], "max_tokens": 5, "repetition_penalty": 1.1}
+    (tmp_path / "request.json").write_text(json.dumps({**request, "stream": True, "model": "other"}), "utf-8")
+    assert _test(stub.url("good"), "--request", str(tmp_path / "request.json")) == 0
+    assert stub.asked == [{**request, "model": "phi"}]
 
 
 def test_a_scoring_script_is_asked_in_the_same_words(

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from phi3train.endpoint.questions import Question
 
 RETRIES = 2  # of a request that got no answer, or the answer that the endpoint is busy
-_SHOWN = 240  # characters of an endpoint's own words
+_SHOWN = 300  # characters of what is said of a failure
 _SCORE = "/score"  # where Azure ML puts what a scoring script answers
 _MANY = 5  # models that are named
 _V1 = "most addresses end in /v1"
@@ -121,7 +121,9 @@ class Asking(msgspec.Struct, frozen=True, kw_only=True):
             if error.status_code in (404, 405, 501):
                 raise _UnknownModelError from error
             raise
-        if len(there) != 1:
+        if not there:
+            raise UsageError(f"{self.place.shown}: lists no model: name the one to ask with --model")
+        if len(there) > 1:
             names = plain(", ".join(there[:_MANY])) + (", …" if len(there) > _MANY else "")
             raise UsageError(f"{self.place.shown}: has {len(there)} models ({names}): choose one with --model")
         return there[0]
@@ -143,9 +145,9 @@ class Asking(msgspec.Struct, frozen=True, kw_only=True):
 
     def _failure(self, error: Exception, *, begun: bool) -> Failure:
         found = _failure(error, self, begun=begun)
-        if not self.key:
-            return found
-        return msgspec.structs.replace(found, said=found.said.replace(self.key, "[key]"))  # some endpoints repeat it
+        said = found.said.replace(self.key, "[key]") if self.key else found.said  # some endpoints repeat it
+        said = said if len(said) <= _SHOWN else f"{said[: _SHOWN - 1]}…"
+        return msgspec.structs.replace(found, said=said)
 
 
 class _UnknownModelError(Exception):
@@ -167,7 +169,9 @@ class _Answer:
 
     async def streamed(self, client: AsyncOpenAI, body: dict[str, Any], begun: float) -> None:
         """Take it piece by piece."""
-        made: Any = await client.chat.completions.create(**body, stream=True, stream_options={"include_usage": True})
+        made: Any = await client.chat.completions.create(
+            **_arguments(body), stream=True, stream_options={"include_usage": True}
+        )
         async for chunk in made:
             self.usage = chunk.usage or self.usage
             for choice in chunk.choices or ():
@@ -184,12 +188,18 @@ class _Answer:
         if score:
             made = await client.post(_SCORE, body=body, cast_to=ChatCompletion)
         else:
-            made = await client.chat.completions.create(**body)
+            made = await client.chat.completions.create(**_arguments(body))
         choices = getattr(made, "choices", None)
         if not choices:
             raise _NoChatError(f"it begins with {str(made)[:60]!r}" if isinstance(made, str) else "it has no choices")
         self.text, self.reason = choices[0].message.content or "", choices[0].finish_reason
         self.usage = made.usage
+
+
+def _arguments(body: dict[str, Any]) -> dict[str, Any]:
+    """Return a request as the client takes it, also with parameters that only the endpoint knows."""
+    more = {key: value for key, value in body.items() if key not in ("messages", "model")}
+    return {"messages": body["messages"], "model": body["model"], "extra_body": more}
 
 
 def _reply(question: Question, seconds: float, answer: _Answer, failure: Failure | None = None) -> Reply:
@@ -277,6 +287,5 @@ def _said(body: object) -> str:
 
 
 def _words(text: str) -> str:
-    """Return an endpoint's words on one line that a terminal can show, cut where they are many."""
-    line = " ".join(plain(text).split())
-    return line if len(line) <= _SHOWN else f"{line[: _SHOWN - 1]}…"
+    """Return an endpoint's words on one line that a terminal can show."""
+    return " ".join(plain(text).split())

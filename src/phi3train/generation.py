@@ -8,11 +8,11 @@ import msgspec
 import numpy as np
 import torch
 
-from phi3train.data.rows import IGNORED, ends_of_turn
+from phi3train.data.rows import IGNORED, ends_of_turn, spread
 from phi3train.evaluation import evaluating
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from phi3data.tokens.encode import Encoder
     from phi3train.data.rows import Row
@@ -51,8 +51,7 @@ def prompts(rows: Sequence[Row], number: int, ends: Sequence[int]) -> list[Promp
     """Return prompts from up to `number` rows, spread evenly over all of them."""
     if not number:
         return []
-    chosen = [rows[index] for index in dict.fromkeys(np.linspace(0, len(rows) - 1, number).round().astype(int))]
-    return [_prompt(row, set(ends)) for row in chosen]
+    return [_prompt(row, set(ends)) for row in spread(rows, number)]
 
 
 def answer(
@@ -67,24 +66,13 @@ def answer(
     precision: Precision,
 ) -> list[Sample]:
     """Let the model answer each prompt. Random numbers of the run are left as they are; the seed makes its own."""
-    device = next(model.parameters()).device
-    settings: dict[str, Any] = {
-        "do_sample": temperature > 0,
-        "max_new_tokens": max_tokens,
-        "eos_token_id": list(ends),
-        "use_cache": True,
-    }
-    if temperature > 0:
-        settings["temperature"] = temperature
     made = []
     with torch.random.fork_rng(), evaluating(model, precision):
         torch.manual_seed(seed)
         for prompt in asked:
-            ids = torch.tensor([prompt.ids], device=device)
-            out = model.generate(
-                input_ids=ids, attention_mask=torch.ones_like(ids), pad_token_id=tokenizer.pad_token_id, **settings
+            new = write(
+                model, prompt.ids, ends, pad=tokenizer.pad_token_id, max_tokens=max_tokens, temperature=temperature
             )
-            new = out[0, len(prompt.ids) :].tolist()
             stopped = bool(new) and new[-1] in ends
             words = new[:-1] if stopped else new
             made.append(
@@ -98,6 +86,46 @@ def answer(
                 )
             )
     return made
+
+
+def write(
+    model: Any,
+    prompt: Sequence[int],
+    ends: Sequence[int],
+    *,
+    pad: int,
+    max_tokens: int,
+    temperature: float = 0.0,
+    top_p: float = 1.0,
+    heard: Callable[[int], bool] | None = None,
+) -> list[int]:
+    """Return the ids that a model writes after `prompt`: up to `max_tokens`, the last one of `ends` if it ends itself.
+
+    A temperature of 0 takes the likeliest token; above it tokens are drawn with PyTorch's random numbers, from the
+    likeliest ones that have the probability `top_p` together. `heard` gets each id when it is there; what it returns as
+    True is the last one.
+    """
+    ids = torch.tensor([list(prompt)], device=next(model.parameters()).device)
+    # Beside a temperature and top_p there is no limit to the number of tokens that are drawn from; the default is 50.
+    drawn = {"temperature": temperature, "top_p": top_p, "top_k": 0} if temperature > 0 else {}
+
+    def enough(written: torch.Tensor, _: Any) -> torch.Tensor:
+        stop = heard is not None and heard(int(written[0, -1]))
+        return torch.tensor([stop], device=written.device)
+
+    out = model.generate(
+        input_ids=ids,
+        attention_mask=torch.ones_like(ids),
+        do_sample=temperature > 0,
+        max_new_tokens=max_tokens,
+        eos_token_id=list(ends),
+        pad_token_id=pad,
+        use_cache=True,
+        stopping_criteria=[enough],
+        **drawn,
+    )
+    written: list[int] = out[0, len(prompt) :].tolist()
+    return written
 
 
 def stop_rate(samples: Sequence[Sample]) -> float:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import torch
 from peft import LoraConfig, PeftModel
+from safetensors import SafetensorError
 from transformers import AutoTokenizer, Phi3Config, Phi3ForCausalLM, Phi3ForSequenceClassification, set_seed
 from transformers.utils import logging
 
@@ -69,7 +70,7 @@ def load_model(config: Config, model: Model, precision: Precision, device: str, 
             output_loading_info=True,
             **extra,
         )
-    except (OSError, RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError, SafetensorError) as error:
         raise InputError(f"{model.folder}: the weights cannot be loaded: {str(error).splitlines()[0]}") from None
     lacking = {name for name in info["missing_keys"] if not (classes and name.startswith(HEAD))}
     if lacking:

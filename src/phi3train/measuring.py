@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from phi3data.chat import Conversation, Message
 from phi3data.errors import UsageError
-from phi3data.text.normalise import normalise
 from phi3data.tokens.encode import encoder
 from phi3train import report, settings
 from phi3train.data.load import Data, load
@@ -23,6 +21,7 @@ from phi3train.models import find, read_settings, refuse_changed
 from phi3train.offline import go_offline
 from phi3train.refusals import Refusals, count, questions
 from phi3train.report.warnings import refusals
+from phi3train.scores import f1, same
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -209,15 +208,6 @@ def render(found: Evaluation) -> str:
     return "\n".join(lines) + "\n"
 
 
-def f1(answer: str, wanted: str) -> float:
-    """Return the harmonic mean of precision and recall over words, case and white space aside, 0–1."""
-    ours, theirs = Counter(normalise(answer).split()), Counter(normalise(wanted).split())
-    common = (ours & theirs).total()
-    if not common:
-        return float(not ours and not theirs)
-    return 2 * common / (ours.total() + theirs.total())
-
-
 def classes_of(best: Path) -> list[str]:
     """Return the classes of a saved head, in the order of its outputs."""
     table = read_settings(best)["id2label"]
@@ -230,7 +220,7 @@ def _measured(found: Exact, written: list[Sample], refused: list[Sample]) -> Mea
         answers = Answers(
             prompts=len(written),
             stop_rate=stop_rate(written),
-            exact_match=sum(normalise(each.answer) == normalise(each.wanted) for each in written) / len(written),
+            exact_match=sum(same(each.answer, each.wanted) for each in written) / len(written),
             f1=sum(f1(each.answer, each.wanted) for each in written) / len(written),
         )
     return Measured(

@@ -1,10 +1,11 @@
-"""No network: what must be set before the libraries that would use it are imported."""
+"""No network: what must be set before the libraries that would use it are imported, and what never leaves here."""
 
 from __future__ import annotations
 
 import os
 import sys
 import warnings
+from ipaddress import ip_address
 
 _SETTINGS = {
     "HF_HUB_OFFLINE": "1",
@@ -30,3 +31,11 @@ def go_offline() -> None:
     if constants is not None:  # it has read the environment
         for name in ("HF_HUB_OFFLINE", "HF_HUB_DISABLE_TELEMETRY"):
             setattr(constants, name, True)
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether only this machine can call an address."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

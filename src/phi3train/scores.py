@@ -1,10 +1,13 @@
-"""Scores of a classification head, from counts of true against predicted classes."""
+"""Scores: of a written answer against the wanted one, and of a classification head from counts of its classes."""
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import msgspec
+
+from phi3data.text.normalise import normalise
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -85,3 +88,17 @@ def count(classes: Sequence[str], true: Sequence[int], predicted: Sequence[int])
     for wanted, guess in zip(true, predicted, strict=True):
         matrix[wanted][guess] += 1
     return Scores(classes=list(classes), matrix=matrix)
+
+
+def same(answer: str, wanted: str) -> bool:
+    """Tell whether an answer is the wanted one, case and white space aside."""
+    return normalise(answer) == normalise(wanted)
+
+
+def f1(answer: str, wanted: str) -> float:
+    """Return the harmonic mean of precision and recall over words, case and white space aside, 0–1."""
+    ours, theirs = Counter(normalise(answer).split()), Counter(normalise(wanted).split())
+    common = (ours & theirs).total()
+    if not common:
+        return float(not ours and not theirs)
+    return 2 * common / (ours.total() + theirs.total())

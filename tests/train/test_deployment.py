@@ -23,9 +23,9 @@ from phi3data.cli import run as command
 from phi3data.errors import UsageError
 from phi3train.cli import group
 from phi3train.export import deployment, endpoints
-from phi3train.export.answers import Expected
 from phi3train.export.bundle import contents, read, read_json, seal
 from phi3train.export.checkpoint import export_model
+from phi3train.export.expected import Expected
 from phi3train.run import run
 from phi3train.verify import runtime, verify
 from tests.train import scoring

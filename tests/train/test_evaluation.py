@@ -13,7 +13,7 @@ from phi3train.data.rows import IGNORED, Row
 from phi3train.evaluation import evaluate, padded, token_losses
 from phi3train.generation import Sample, prompts, stop_rate
 from phi3train.loading import load_model
-from phi3train.measuring import f1
+from phi3train.scores import f1
 from tests.train.tiny import config, longrope, write_chats, write_model
 
 if TYPE_CHECKING:

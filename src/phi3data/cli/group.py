@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 class Commands(click.Group):
     """Lists the commands of `table` (name → what it does) without importing them.
 
-    The function of a command is NAME_command in the module NAME of `package`, or in the one that `modules` names.
+    The function of a command is NAME_command in the module NAME of `package`, or in the one that `modules` names; in
+    both a dash of the name is an underscore.
     """
 
     def __init__(
@@ -33,7 +34,8 @@ class Commands(click.Group):
         """Load a command; None where there is no such one."""
         if name not in self._table:
             return None
-        command = getattr(import_module(f"{self._package}.{self._in.get(name, name)}"), f"{name}_command")
+        word = name.replace("-", "_")
+        command = getattr(import_module(f"{self._package}.{self._in.get(name, word)}"), f"{word}_command")
         assert isinstance(command, click.Command)
         return command
 

@@ -26,6 +26,8 @@ COMMANDS = {
     "report": "Write the page of a run anew.",
     "export": "Make a bundle to hand over: a job, a model, an adapter.",
     "verify": "Hold a bundle against the runtimes that will load it.",
+    "serve": "Let a bundle answer chats on this machine.",
+    "test-endpoint": "Ask an endpoint, and measure what it answers.",
     "upload": "Put a bundle into Azure Blob storage.",
 }
 _MODULES = {"schema": "init"}

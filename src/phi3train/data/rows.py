@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 import numpy as np
@@ -21,7 +21,7 @@ from phi3data.tokens.encode import ControlTokenError, Encoder, encoder
 from phi3train.data.truncate import TOO_LONG, Fitted, truncate
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from phi3train.config import Config
     from phi3train.models import Model
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 IGNORED = -100  # label of a token that is not learned, as PyTorch's cross-entropy has it
 
 Ids = npt.NDArray[np.int32]
+_Item = TypeVar("_Item")
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
@@ -96,6 +97,11 @@ def read(path: Path, config: SourceConfig) -> Iterator[Placed]:
                     continue
                 for sub, conversation in enumerate(found, start=1):
                     yield Placed(f"{place}.{sub}" if len(found) > 1 else place, conversation)
+
+
+def spread(items: Sequence[_Item], number: int) -> list[_Item]:
+    """Return up to `number` items, spread evenly over all of them; there is at least one."""
+    return [items[index] for index in dict.fromkeys(np.linspace(0, len(items) - 1, number).round().astype(int))]
 
 
 class RowMaker:

@@ -4,43 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 import torch
 
 from phi3data.chat import Conversation, Message
 from phi3data.tokens.encode import encoder
-from phi3train.export.bundle import read_json
+from phi3train.export.expected import Expected, Greedy
+from phi3train.generation import write
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from phi3data.inspection.view import Inspection
     from phi3train.models import Model
     from phi3train.report.story import Story
 
 _TOKENS = 24
-
-
-class Greedy(msgspec.Struct, frozen=True, kw_only=True):
-    """The most likely answer to a conversation, token by token: the ids asked and the ids answered."""
-
-    prompt: list[int]
-    answer: list[int]
-
-
-class Expected(msgspec.Struct, frozen=True, kw_only=True):
-    """Answers of the weights in the bundle; of a classification head, the number of the class.
-
-    `request` is the first of the questions as an endpoint is asked it, None for a head, which answers no chat.
-    """
-
-    request: dict[str, Any] | None
-    answers: list[Greedy]
-
-
-def read(bundle: Path) -> Expected:
-    """Return what the weights of a bundle answered when it was made. Raises `InputError` where that is not there."""
-    return msgspec.convert(read_json(bundle / "deploy" / "expected.json"), Expected)
 
 
 def expected(model: Any, story: Story, about: Model, ends: list[int]) -> Expected:
@@ -52,9 +28,10 @@ def expected(model: Any, story: Story, about: Model, ends: list[int]) -> Expecte
     for messages in asked:
         encoded = reader.encode(Conversation([*messages, Message("assistant", "x")]))
         ids = encoded.ids[: encoded.mask.index(True)]
-        answers.append(Greedy(prompt=ids, answer=greedy(model, ids, ends)))
-    said = [{"role": message.role, "content": message.content} for message in asked[0]]
-    return Expected(request={"messages": said, "max_tokens": _TOKENS, "temperature": 0}, answers=answers)
+        said = [{"role": message.role, "content": message.content} for message in messages]
+        answers.append(Greedy(messages=said, prompt=ids, answer=greedy(model, ids, ends)))
+    request = {"messages": answers[0].messages, "max_tokens": _TOKENS, "temperature": 0}
+    return Expected(request=request, answers=answers)
 
 
 def classified(model: Any, story: Story, pad: int) -> Expected:
@@ -91,14 +68,4 @@ def _question(inspection: Inspection) -> list[Message]:
 def greedy(model: Any, prompt: list[int], ends: list[int], tokens: int = _TOKENS) -> list[int]:
     """Return the ids of the most likely answer, up to one that ends it."""
     model.eval()
-    with torch.no_grad():
-        found = model.generate(
-            torch.tensor([prompt], device=model.device),
-            attention_mask=torch.ones(1, len(prompt), dtype=torch.long, device=model.device),
-            do_sample=False,
-            max_new_tokens=tokens,
-            eos_token_id=ends,
-            pad_token_id=ends[0],
-        )
-    written: list[int] = found[0, len(prompt) :].tolist()
-    return written
+    return write(model, prompt, ends, pad=ends[0], max_tokens=tokens)

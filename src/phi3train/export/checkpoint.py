@@ -22,7 +22,7 @@ from phi3data.tokens.encode import encoder
 from phi3train.config import under_head
 from phi3train.data.labelled import pad_id
 from phi3train.export import card, deployment, dialect, endpoints, shards
-from phi3train.export.answers import Expected, classified, expected
+from phi3train.export.answers import classified, expected
 from phi3train.export.bundle import Manifest, building, read_json, seal, write_json
 from phi3train.export.weights import save, whole
 from phi3train.generation import stops
@@ -34,6 +34,7 @@ from phi3train.report.story import read as read_story
 if TYPE_CHECKING:
     from phi3data.family import ModelProfile
     from phi3data.family.template import Template
+    from phi3train.export.expected import Expected
     from phi3train.models import Model
     from phi3train.report.story import Story
 

@@ -12,8 +12,8 @@ from phi3data import family
 from phi3data.errors import InputError
 from phi3data.tokens import count
 from phi3data.tokens.count import template_of
-from phi3train.export.answers import read as read_answers
 from phi3train.export.bundle import read, read_json
+from phi3train.export.expected import read as read_answers
 from phi3train.export.onnx import inference_model
 from phi3train.verify.outcome import Outcome, failed, passed, skipped
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from onnx import GraphProto, ModelProto, TensorProto
 
-    from phi3train.export.answers import Greedy
+    from phi3train.export.expected import Greedy
 
 _AGAIN = "export the run again"
 NEEDED = "pip install 'phi3kit[onnx]' makes this check too"

@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import load_file
 
 from phi3data.errors import InputError
-from phi3train.export import answers
+from phi3train.export import expected
 from phi3train.export.bundle import read_json
 from phi3train.models import window_of
 from phi3train.verify import probe as program
@@ -104,7 +104,7 @@ def loads(folder: Path, here: Probed) -> Outcome:
     """The runtime of this machine loads the model, and it answers as it did when it was handed over."""
     if here.error:
         return failed("loads", here.error, "export the run again")
-    wanted = [each.answer for each in answers.read(folder).answers]
+    wanted = [each.answer for each in expected.read(folder).answers]
     if here.answers != wanted:
         same = sum(map(list.__eq__, here.answers, wanted))
         said = f"{same} of {len(wanted)} answers are those of deploy/expected.json"
@@ -143,7 +143,7 @@ def _questions(model: Path, folder: Path) -> dict[str, Any]:
         lengths.append(min(window + _SHORT, context, _LONGEST + _SHORT))
     drawn = torch.Generator().manual_seed(0)
     rows = [torch.randint(vocabulary, (length,), generator=drawn).tolist() for length in lengths]
-    wanted = answers.read(folder)
+    wanted = expected.read(folder)
     conversation = wanted.request["messages"] if wanted.request else [{"role": "user", "content": "Hi"}]
     return {
         "rows": rows,

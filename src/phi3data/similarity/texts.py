@@ -56,21 +56,28 @@ def signatures(texts: Sequence[str] | pa.Array, *, sides: int = 1, kernel: bool 
     The texts are normalised, or come as they are in an Arrow array. The shingles of different sides are never equal.
     `kernel` chooses how they are made, and changes nothing of what is made.
     """
+    if _with_kernel(texts) if kernel is None else kernel:
+        return signed(*_buffers(texts), sides=sides)
     rows = len(texts) // sides
     values = np.full((rows, PERMUTATIONS), 0xFFFFFFFF, np.uint32)
     tokens = np.zeros(rows, np.int64)
-    if _with_kernel(texts) if kernel is None else kernel:
-        from phi3data.similarity import kernel as compiled
-
-        buffer, offsets = _buffers(texts)
-        compiled.signatures(buffer, offsets, sides, _FACTORS, _TERMS, values, tokens)
-        return Signatures(values, tokens)
     listed = _normalised(texts)
     for row in range(rows):
         both = listed[row * sides : (row + 1) * sides]
         tokens[row] = max(len(plain.tokens(text)) for text in both)
         hashes = np.concatenate([plain.shingles(text, side) for side, text in enumerate(both)])
         values[row] = plain.minhash(hashes, _FACTORS, _TERMS)
+    return Signatures(values, tokens)
+
+
+def signed(buffer: NDArray[np.uint8], offsets: NDArray[np.int64], *, sides: int = 1) -> Signatures:
+    """Return the signatures of rows of texts in a buffer, by kernels: text `n` ends where `offsets[n + 1]` says."""
+    from phi3data.similarity import kernel as compiled
+
+    rows = (len(offsets) - 1) // sides
+    values = np.full((rows, PERMUTATIONS), 0xFFFFFFFF, np.uint32)
+    tokens = np.zeros(rows, np.int64)
+    compiled.signatures(buffer, offsets, sides, _FACTORS, _TERMS, values, tokens)
     return Signatures(values, tokens)
 
 

@@ -1,0 +1,81 @@
+"""What many rows of plain messages equal, at once: `dedup.identify` of each, in its default scope, by kernels."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from phi3data.steps.dedup import GREETING
+from phi3data.text.normalise import normalise
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+class Texts(NamedTuple):
+    """Some texts in UTF-8: text `n` is `data[ends[n]:ends[n + 1]]`."""
+
+    data: NDArray[np.uint8]
+    ends: NDArray[np.int64]
+
+
+class Identities(NamedTuple):
+    """The fields of `dedup.Identity` of each row, in arrays.
+
+    `asked` counts where `answers`. The openings of row `n` are those from `opened[n]` to before `opened[n + 1]`.
+    `size` is that of all texts of a row, in characters.
+    """
+
+    exact: NDArray[np.uint64]  # of shape (rows, 2)
+    normalised: NDArray[np.uint64]  # likewise
+    prompt: NDArray[np.uint64]
+    asked: NDArray[np.uint64]
+    answers: NDArray[np.bool_]
+    openings: NDArray[np.uint64]
+    opened: NDArray[np.int64]
+    size: NDArray[np.int64]
+
+
+def normal(texts: Texts) -> Texts:
+    """Return `normalise` of each text."""
+    from phi3data.steps import identity_kernel
+
+    beyond = np.empty(len(texts.ends) - 1, np.bool_)
+    identity_kernel.beyond(texts.data, texts.ends, beyond)
+    which = np.flatnonzero(beyond)
+    data = texts.data.data
+    places = zip(texts.ends[which].tolist(), texts.ends[which + 1].tolist(), strict=True)
+    others = [normalise(str(data[start:end], "utf-8")).encode() for start, end in places]
+    other_ends = np.zeros(len(others) + 1, np.int64)
+    other_ends[1:] = np.cumsum([len(text) for text in others])
+    out, ends = np.empty(len(texts.data) + int(other_ends[-1]), np.uint8), np.zeros(len(texts.ends), np.int64)
+    joined = np.frombuffer(b"".join(others), np.uint8)
+    identity_kernel.fold(texts.data, texts.ends, joined, other_ends, which, out, ends)
+    return Texts(out, ends)
+
+
+def sides(normal: Texts, roles: NDArray[np.uint8], rows: NDArray[np.int64]) -> Texts:
+    """Return two texts a row, of what is asked and of what is answered, from the normal forms of the messages."""
+    from phi3data.steps import identity_kernel
+
+    data, ends = np.empty(int(normal.ends[-1]) + len(roles), np.uint8), np.zeros(2 * len(rows) - 1, np.int64)
+    identity_kernel.sides(normal.data, normal.ends, roles, rows, data, ends)
+    return Texts(data, ends)
+
+
+def identities(texts: Texts, normal: Texts, roles: NDArray[np.uint8], rows: NDArray[np.int64]) -> Identities:
+    """Say what rows equal whose messages are a role (0 to 2: system, user, assistant) and a text each.
+
+    Those of row `n` are the messages from `rows[n]` to before `rows[n + 1]`.
+    """
+    from phi3data.steps import identity_kernel
+
+    count = len(rows) - 1
+    exact, normalised = np.zeros((count, 2), np.uint64), np.zeros((count, 2), np.uint64)
+    prompt, asked = np.zeros(count, np.uint64), np.zeros(count, np.uint64)
+    answers, size = np.zeros(count, np.bool_), np.zeros(count, np.int64)
+    openings, opened = np.empty(len(roles), np.uint64), np.zeros(count + 1, np.int64)
+    chains = (*texts, *normal, roles, rows)
+    identity_kernel.identify(*chains, GREETING, exact, normalised, prompt, asked, answers, openings, opened, size)
+    return Identities(exact, normalised, prompt, asked, answers, openings[: opened[-1]], opened, size)

@@ -19,7 +19,7 @@ from phi3data.similarity import bands, texts
 from phi3data.sources import bare, lines
 from phi3data.sources.reader import Reader
 from phi3data.sources.source import Raw, too_long
-from phi3data.steps.identity import Texts, identities, normal, sides
+from phi3data.steps.identity import identities, normal, sides
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -81,9 +81,8 @@ def _left(span: Span, data: bytes, found: Bare, reader: Reader) -> Iterator[tupl
 def _part(shard: Shard, recipe: Recipe, start: int, found: Bare, size: int) -> Part:
     """Return the rows that were read of `size` bytes, which begin at `start`."""
     read = np.flatnonzero(found.messages)
-    rows = np.zeros(len(read) + 1, np.int64)
-    rows[1:] = np.cumsum(found.messages[read])
-    said = Texts(found.text, found.ends)
+    rows = np.append(0, np.cumsum(found.messages[read]))
+    said = texts.Texts(found.text, found.ends)
     alike = normal(said)
     same = identities(said, alike, found.roles, rows)
     count = len(read)
@@ -112,7 +111,7 @@ def _part(shard: Shard, recipe: Recipe, start: int, found: Bare, size: int) -> P
     }
     keys = None
     if recipe.signed:
-        signed = texts.signed(*sides(alike, found.roles, rows), sides=2)
+        signed = texts.signatures(sides(alike, found.roles, rows), sides=2)
         long = signed.tokens >= bands.SHORT
         wanted = places(recipe.dedup.keep, seqs, same.size, [None] * count)
         keys = Keys(seqs[long], same.normalised[long, 0], wanted[long], bands.keys(signed)[long])

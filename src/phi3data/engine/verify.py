@@ -16,8 +16,10 @@ from phi3data.chat import Message
 from phi3data.engine.facts import ROW_BITS
 from phi3data.similarity.compare import scores
 from phi3data.similarity.groups import components
-from phi3data.similarity.texts import sets
+from phi3data.similarity.texts import Sets, Texts, pays, sets
+from phi3data.sources import bare
 from phi3data.sources.files import whole
+from phi3data.steps import identity
 from phi3data.steps.dedup import sides
 
 if TYPE_CHECKING:
@@ -90,27 +92,42 @@ def verify(folder: Path, number: int, examined: Path, scope: Scope, floor: float
     nodes = pq.read_table(folder / f"{number:06d}.nodes.parquet")
     pairs = pq.read_table(folder / f"{number:06d}.pairs.parquet")
     ends = np.column_stack([np.asarray(pairs["one"]), np.asarray(pairs["other"])])
-    asked, answered = _texts(nodes, examined, scope)
-    score = scores([sets(asked), sets(answered)], ends, floor)
+    score = scores(_sets(nodes, examined, scope), ends, floor)
     found = score >= floor
     seq = np.asarray(nodes["seq"])
     columns = [seq[ends[found, 0]], seq[ends[found, 1]], score[found]]
     _save(pa.table([pa.array(column) for column in columns], schema=EDGES), folder / f"{number:06d}.edges.parquet")
 
 
-def _texts(nodes: pa.Table, examined: Path, scope: Scope) -> tuple[list[str], list[str]]:
-    """Read the rows in the order in which they stand on the disk; return the texts of both sides."""
+def _sets(nodes: pa.Table, examined: Path, scope: Scope) -> list[Sets]:
+    """Return the sets of shingles of what the rows ask, and of what they answer."""
+    lines = _lines(nodes, examined)
+    found = bare.read(b"".join(lines)) if scope == "conversation" and pays(sum(map(len, lines))) else None
+    if found is None:
+        texts = [sides(_decode(line).messages, scope) for line in lines]
+        return [sets([text[number] for text in texts]) for number in (0, 1)]
+    read, others = np.flatnonzero(found.messages), np.flatnonzero(found.messages == 0)
+    rows = np.append(0, np.cumsum(found.messages[read]))
+    held = sets(identity.sides(identity.normal(Texts(found.text, found.ends)), found.roles, rows))
+    texts = [sides(_decode(lines[place]).messages, scope) for place in others.tolist()]
+    more = sets([side for text in texts for side in text], kernel=True)
+    both = Sets(np.concatenate([held.hashes, more.hashes]), np.append(held.starts, held.starts[-1] + more.starts[1:]))
+    order = np.argsort(np.concatenate([read, others]))
+    return [both.take(2 * order + number) for number in (0, 1)]
+
+
+def _lines(nodes: pa.Table, examined: Path) -> list[bytes]:
+    """Read the rows in the order in which they stand on the disk."""
     seq, offset, length = (np.asarray(nodes[name]) for name in NODES.names)
-    asked, answered = [""] * len(seq), [""] * len(seq)
+    lines = [b""] * len(seq)
     order = np.argsort(seq)
     shards = seq[order] >> ROW_BITS
     for mine in np.split(order, np.flatnonzero(np.diff(shards)) + 1):
         with (examined / f"{seq[mine[0]] >> ROW_BITS:06d}.rows").open("rb") as rows:
             for place in mine.tolist():
                 rows.seek(offset[place])
-                messages = _decode(rows.read(length[place])).messages
-                asked[place], answered[place] = sides(messages, scope)
-    return asked, answered
+                lines[place] = rows.read(length[place])
+    return lines
 
 
 def _save(table: pa.Table, path: Path) -> None:

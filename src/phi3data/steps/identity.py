@@ -6,18 +6,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from phi3data.similarity.texts import Texts
 from phi3data.steps.dedup import GREETING
 from phi3data.text.normalise import normalise
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-
-class Texts(NamedTuple):
-    """Some texts in UTF-8: text `n` is `data[ends[n]:ends[n + 1]]`."""
-
-    data: NDArray[np.uint8]
-    ends: NDArray[np.int64]
 
 
 class Identities(NamedTuple):
@@ -38,7 +32,7 @@ class Identities(NamedTuple):
 
 
 def normal(texts: Texts) -> Texts:
-    """Return `normalise` of each text."""
+    """Return `normalise` of each text; these texts are as they are."""
     from phi3data.steps import identity_kernel
 
     beyond = np.empty(len(texts.ends) - 1, np.bool_)

@@ -115,9 +115,7 @@ class Sidecar:
         self._rows = rows
         # Numbers are as good as random, or all alike: dictionaries of them would be work for nothing.
         texts = [field.name for field in SCHEMA if field.type == pa.string()]
-        self._facts = pq.ParquetWriter(
-            facts, SCHEMA, compression="zstd", compression_level=1, use_dictionary=texts, write_statistics=["seq"]
-        )
+        self._facts = pq.ParquetWriter(facts, SCHEMA, compression="lz4", use_dictionary=texts, write_statistics=["seq"])
         self._bands = pq.ParquetWriter(bands, BANDS_SCHEMA, compression="none", use_dictionary=False)
         self._offset = 0
 

@@ -81,7 +81,8 @@ def write(shard: Shard, source: Source, base: Base, before: list[int], examined:
         for (offset, length), *values in zip(spans, *columns, strict=True):
             _write_dropped(dropped, raw, dict(zip(_HEAD, values, strict=True)), offset, length)
     with whole(to / f"{name}.ledger.parquet") as file:
-        pq.write_table(_with_copies(ledger, facts, fates), file, compression="zstd", compression_level=1)
+        # Read once more, and packed then.
+        pq.write_table(_with_copies(ledger, facts, fates), file, compression="none", use_dictionary=False)
 
 
 class _Fates(NamedTuple):
@@ -208,11 +209,12 @@ def _write_dropped(out: IO[bytes], raw: IO[bytes], head: dict[str, Any], offset:
     be larger than memory.
     """
     head["evidence"] = msgspec.Raw(head["evidence"].encode()) if head["evidence"] else None
-    out.write(_encode(head)[:-1])
     raw.seek(offset)
     if length <= _CHUNK and (text := _text(raw.read(length))) is not None:
-        out.write(b',"raw":' + _encode(text) + b"}\n")
+        head["raw"] = text
+        out.write(_encode(head) + b"\n")
         return
+    out.write(_encode(head)[:-1])
     raw.seek(offset)
     if _is_utf8(raw, length):
         raw.seek(offset)

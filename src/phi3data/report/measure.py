@@ -44,8 +44,8 @@ def measure(run: Run) -> Profile:
     with connect(run.work.folder("examine"), run.decided.bases, run.work.folder("spill"), run.given) as db:
         decisions = parquet(run.work.folder("decide") / "decisions.parquet")
         copies = "UNION ALL SELECT rows.* FROM rows, range(1, times) WHERE times > 1"
-        # One row per input row: its facts, and what was decided. `fate` is NULL for rows that were dropped. What is asked
-        # of all rows is read once. `lines` has the rows that are written, as often as they are.
+        # One row per input row: its facts, and what was decided. `fate` is NULL for rows that were dropped. What is
+        # asked of all rows is read once. `lines` has the rows that are written, as often as they are.
         db.execute(
             f"""
             CREATE VIEW whole AS

@@ -6,7 +6,8 @@ shard of other lines is left to processes, and so is a file that no kernel is wo
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from itertools import chain
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -34,7 +35,8 @@ if TYPE_CHECKING:
     from phi3data.sources.source import Shard, Source
     from phi3data.tokens import count
 
-_LEAST = 0.5  # share of the lines of a shard that are read here; with fewer, processes are faster
+_LEAST = 0.5  # share of the first lines of a shard that are read here; with fewer, processes are faster
+_CHUNK = 2**20  # bytes that are looked at at a time: what is made of them stays in the processor's cache
 _INITIALS = np.frombuffer(b"sua", np.uint8)
 
 
@@ -48,54 +50,88 @@ def examine_bare(
 ) -> Summary | None:
     """Examine a shard; write its rows, its facts and, last, its summary to `folder`. None where it does not suit."""
     span = lines.span(source, shard)
-    data = span.data if span.data[-1:] in {b"", b"\n"} else span.data + b"\n"
-    found = bare.read(data)
-    if found is None or np.count_nonzero(found.messages) < _LEAST * len(found.messages):
+    chunks = ((start, data, bare.read(data)) for start, data in _chunks(span.data))
+    first = next(chunks, (0, b"", bare.read(b"")))
+    if np.count_nonzero(first[2].messages) < _LEAST * len(first[2].messages):
         return None
-    part = _part(shard, recipe, span.start, found, len(data))
-    others: list[Part] = []
-    batch = Batch(shard, source, recipe, tokenizer, None, others.append)
-    summary = examine_rows(_left(span, data, found, Reader(source, recipe.source)), recipe, batch)
-    if others:
-        part = _merged(part, _joined(others), shard.index << ROW_BITS, recipe.dedup.keep)
+    summary = Summary(0, 0, 0, 0)
+    reader = Reader(source, recipe.source)
     with sidecar(folder, shard) as out:
-        out.add(part)
-    total = len(found.begins) + bool(span.too_long)
-    return finish(shard, Summary(total, total, len(part.sizes), summary.blank), folder)
+        for start, data, found in chain([first], chunks):
+            seq = (shard.index << ROW_BITS) + summary.rows
+            place = _Place(span, start, data, summary.lines)
+            part = _part(shard, recipe, place, seq, found)
+            others: list[Part] = []
+            batch = Batch(shard, source, recipe, tokenizer, None, others.append, number=summary.rows)
+            left = examine_rows(_left(place, found, reader), recipe, batch)
+            if others:
+                part = _merged(part, _joined(others), seq, recipe.dedup.keep)
+            out.add(part)
+            summary.lines += len(found.messages)
+            summary.rows += len(part.sizes)
+            summary.blank += left.blank
+    summary.records = summary.lines
+    return finish(shard, summary, folder)
 
 
-def _left(span: Span, data: bytes, found: Bare, reader: Reader) -> Iterator[tuple[Raw, Found]]:
+class _Place(NamedTuple):
+    """Where some lines stand: the bytes of a span from `start` on, after so many lines."""
+
+    span: Span
+    start: int
+    data: bytes
+    lines: int
+
+    @property
+    def last(self) -> bool:
+        """Whether no line of the span follows."""
+        return self.start + len(self.data) >= len(self.span.data)
+
+
+def _chunks(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Yield whole lines, and where they begin, with a line feed behind the last one."""
+    start = 0
+    while start < len(data):
+        end = data.find(b"\n", start + _CHUNK) + 1 or len(data)
+        chunk = data[start:end]
+        yield start, chunk if chunk[-1:] == b"\n" else chunk + b"\n"
+        start = end
+
+
+def _left(place: _Place, found: Bare, reader: Reader) -> Iterator[tuple[Raw, Found]]:
     """Yield the lines that were not read, as `conversations` does."""
-    last = -1 if span.ended or span.too_long else len(found.begins) - 1
+    span, data = place.span, place.data
+    last = len(found.begins) - 1 if place.last and not span.ended and not span.too_long else -1
     ends = np.append(found.begins[1:], len(data)) - 1
     for number in np.flatnonzero(found.messages == 0).tolist():
         line = data[found.begins[number] : ends[number]]
-        value = lines.value(line, last=number == last)
-        raw = Raw(span.start + int(found.begins[number]), len(line), number, number, value)
+        at, value = place.lines + number, lines.value(line, last=number == last)
+        raw = Raw(span.start + place.start + int(found.begins[number]), len(line), at, at, value)
         yield raw, converted(raw, reader)
-    if span.too_long:
-        raw = Raw(span.start + len(data), span.too_long, len(ends), len(ends), too_long(span.too_long))
+    if span.too_long and place.last:
+        at = place.lines + len(found.begins)
+        raw = Raw(span.start + len(span.data), span.too_long, at, at, too_long(span.too_long))
         yield raw, converted(raw, reader)
 
 
-def _part(shard: Shard, recipe: Recipe, start: int, found: Bare, size: int) -> Part:
-    """Return the rows that were read of `size` bytes, which begin at `start`."""
+def _part(shard: Shard, recipe: Recipe, place: _Place, first: int, found: Bare) -> Part:
+    """Return the rows that were read, numbered from `first`."""
     read = np.flatnonzero(found.messages)
     rows = np.append(0, np.cumsum(found.messages[read]))
     said = texts.Texts(found.text, found.ends)
     alike = normal(said)
     same = identities(said, alike, found.roles, rows)
     count = len(read)
-    seqs = (shard.index << ROW_BITS) + np.arange(count)
-    ends = np.append(found.begins[1:], size) - 1
+    seqs = first + np.arange(count)
+    ends = np.append(found.begins[1:], len(place.data)) - 1
     initials = pa.py_buffer(_INITIALS[found.roles])
     columns = {
         "seq": seqs,
         "source": np.full(count, shard.source, np.int32),
-        "line": read,
-        "record": read,
+        "line": place.lines + read,
+        "record": place.lines + read,
         "sub": np.zeros(count, np.int32),
-        "offset": start + found.begins[read],
+        "offset": place.span.start + place.start + found.begins[read],
         "length": ends[read] - found.begins[read],
         "dropped": np.zeros(count, np.bool_),
         "refused": np.zeros(count, np.bool_),

@@ -67,9 +67,11 @@ class Batch:
         tokenizer: count.TokenizerRef,
         benchmarks: Benchmarks | None,
         take: Callable[[Part], None],
+        *,
+        number: int = 0,
     ) -> None:
-        """`take` is given the rows, some thousand at a time."""
-        self.number = 0  # of the rows that were handed on
+        """`take` is given the rows, some thousand at a time; `number` of the shard's rows stand before them."""
+        self.number = number
         self._shard, self._source, self._recipe, self._benchmarks = shard, source, recipe, benchmarks
         self._take = take
         model = family.model(recipe.model)

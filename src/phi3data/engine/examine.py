@@ -115,7 +115,7 @@ def sidecar(folder: Path, shard: Shard) -> Iterator[Sidecar]:
 
 def examine_rows(rows: Iterable[tuple[Raw, Found]], recipe: Recipe, batch: Batch) -> Summary:
     """Examine raw rows with what became of each; hand them to a batch."""
-    summary = Summary(0, 0, 0, 0)
+    summary, before = Summary(0, 0, 0, 0), batch.number
     for raw, found in rows:
         summary.lines, summary.records = raw.line + 1, raw.record + 1
         if raw.value is BLANK:
@@ -125,7 +125,7 @@ def examine_rows(rows: Iterable[tuple[Raw, Found]], recipe: Recipe, batch: Batch
         else:
             batch.add(raw, [examine_row(conversation, recipe) for conversation in found])
     batch.flush()
-    summary.rows = batch.number
+    summary.rows = batch.number - before
     return summary
 
 

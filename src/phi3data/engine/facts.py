@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+_HELD = 50_000  # rows whose facts are held in memory
 ROW_BITS = 32  # rows in a shard; the shard's number stands above
 
 SCHEMA = pa.schema(
@@ -118,20 +119,35 @@ class Sidecar:
         self._facts = pq.ParquetWriter(facts, SCHEMA, compression="lz4", use_dictionary=texts, write_statistics=["seq"])
         self._bands = pq.ParquetWriter(bands, BANDS_SCHEMA, compression="none", use_dictionary=False)
         self._offset = 0
+        self._held: list[pa.Table] = []
+        self._keys: list[Keys] = []
 
     def add(self, part: Part) -> None:
         """Write more rows, which follow those before."""
         ends = self._offset + np.cumsum(part.sizes)
         none = part.sizes == 0
         places = [pa.array(ends - part.sizes, mask=none), pa.array(part.sizes, mask=none)]
-        self._facts.write_table(pa.table([*part.facts.columns, *places], schema=SCHEMA))
+        self._held.append(pa.table([*part.facts.columns, *places], schema=SCHEMA))
         self._rows.write(part.lines)
         self._offset += int(part.sizes.sum())
-        if part.keys is not None and len(part.keys.seq):
-            columns = (part.keys.seq, part.keys.ids, part.keys.places, *np.ascontiguousarray(part.keys.keys.T))
-            self._bands.write_table(pa.table([pa.array(column) for column in columns], schema=BANDS_SCHEMA))
+        if part.keys is not None:
+            self._keys.append(part.keys)
+        if sum(map(len, self._held)) >= _HELD:
+            self._write()
+
+    def _write(self) -> None:
+        """Write the facts and the keys that are held: the fewer the pieces, the less there is to write and to read."""
+        if self._held:
+            self._facts.write_table(pa.concat_tables(self._held))
+        if any(len(keys.seq) for keys in self._keys):
+            *columns, keys = map(np.concatenate, zip(*self._keys, strict=True))
+            arrays = [pa.array(column) for column in (*columns, *np.ascontiguousarray(keys.T))]
+            self._bands.write_table(pa.table(arrays, schema=BANDS_SCHEMA))
+        self._held.clear()
+        self._keys.clear()
 
     def close(self) -> None:
         """Write the ends of the files."""
+        self._write()
         self._facts.close()
         self._bands.close()

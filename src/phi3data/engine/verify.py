@@ -37,6 +37,7 @@ NODES = pa.schema([("seq", pa.int64()), ("row_offset", pa.int64()), ("row_length
 EDGES = pa.schema([("one", pa.int64()), ("other", pa.int64()), ("score", pa.float64())])
 # Pairs, and bytes of their rows, that are compared at a time: their texts and shingles take about ten times as much.
 _BATCH, _TEXTS = 5_000, 16 * 2**20
+_ROWS = 1_000  # that are read at a time
 _MOST = 16  # times as many where rows are all candidates of one another
 
 
@@ -102,18 +103,31 @@ def verify(folder: Path, number: int, examined: Path, scope: Scope, floor: float
 def _sets(nodes: pa.Table, examined: Path, scope: Scope) -> list[Sets]:
     """Return the sets of shingles of what the rows ask, and of what they answer."""
     lines = _lines(nodes, examined)
-    found = bare.read(b"".join(lines)) if scope == "conversation" and pays(sum(map(len, lines))) else None
-    if found is None:
-        texts = [sides(_decode(line).messages, scope) for line in lines]
-        return [sets([text[number] for text in texts]) for number in (0, 1)]
+    kernel = scope == "conversation" and pays(sum(map(len, lines)))
+    of = _read_sets if kernel else _decoded_sets
+    made = [of(lines[start : start + _ROWS], scope) for start in range(0, len(lines), _ROWS)]
+    starts = np.append(0, np.cumsum(np.concatenate([one.sizes for one in made])))
+    both = Sets(np.concatenate([one.hashes for one in made]), starts)
+    return [both.take(2 * np.arange(len(lines)) + number) for number in (0, 1)]
+
+
+def _decoded_sets(lines: list[bytes], scope: Scope) -> Sets:
+    """Return two sets for each row: what it asks, and what it answers."""
+    return sets([side for line in lines for side in sides(_decode(line).messages, scope)])
+
+
+def _read_sets(lines: list[bytes], scope: Scope) -> Sets:
+    """Return the same by kernels, for plain messages."""
+    found = bare.read(b"".join(lines), encode=False)
     read, others = np.flatnonzero(found.messages), np.flatnonzero(found.messages == 0)
     rows = np.append(0, np.cumsum(found.messages[read]))
     held = sets(identity.sides(identity.normal(Texts(found.text, found.ends)), found.roles, rows))
-    texts = [sides(_decode(lines[place]).messages, scope) for place in others.tolist()]
-    more = sets([side for text in texts for side in text], kernel=True)
+    if not len(others):
+        return held
+    more = _decoded_sets([lines[place] for place in others.tolist()], scope)
     both = Sets(np.concatenate([held.hashes, more.hashes]), np.append(held.starts, held.starts[-1] + more.starts[1:]))
     order = np.argsort(np.concatenate([read, others]))
-    return [both.take(2 * order + number) for number in (0, 1)]
+    return both.take(np.column_stack([2 * order, 2 * order + 1]).ravel())
 
 
 def _lines(nodes: pa.Table, examined: Path) -> list[bytes]:

@@ -15,6 +15,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+_LINE_FEED = 10
 _SHORTEST = len('{"role":"user","content":""}')
 
 
@@ -35,18 +36,23 @@ class Bare(NamedTuple):
     sizes: NDArray[np.int64]
 
 
-def read(data: bytes) -> Bare | None:
-    """Read lines, each of which ends in a line feed; None if they are not UTF-8."""
-    try:
-        data.decode()
-    except UnicodeDecodeError:
-        return None
+def read(data: bytes, *, encode: bool = True) -> Bare:
+    """Read lines, each of which ends in a line feed; none of them if they are not UTF-8.
+
+    Without `encode` there are no lines for an output.
+    """
     from phi3data.sources import bare_kernel
 
     buffer = np.frombuffer(data, np.uint8)
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        begins = np.append(0, np.flatnonzero(buffer == _LINE_FEED)[:-1] + 1)
+        none = np.zeros(0, np.uint8)
+        return Bare(begins, np.zeros_like(begins), none, np.zeros(1, np.int64), none, none, np.zeros_like(begins))
     lines, most = data.count(b"\n"), len(data) // _SHORTEST + 1
     begins, messages, sizes = (np.zeros(lines, np.int64) for _ in range(3))
-    text, encoded = np.empty(len(data), np.uint8), np.empty(len(data), np.uint8)
+    text, encoded = np.empty(len(data), np.uint8), np.empty(len(data) * encode, np.uint8)
     ends, roles = np.zeros(most + 1, np.int64), np.zeros(most, np.uint8)
     count, size, written = bare_kernel.read(buffer, begins, text, ends, roles, messages, encoded, sizes)
     return Bare(begins, messages, text[:size], ends[: count + 1], roles[:count], encoded[:written], sizes)

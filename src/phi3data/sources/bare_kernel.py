@@ -292,7 +292,7 @@ def read(
         at += 1
         messages[line] = count - first
         before = written
-        if count > first:
+        if count > first and len(encoded):
             written = _copied(address(_HEAD), 0, len(_HEAD), target, written)
             for message in range(first, count):
                 head = _TURNS[roles[message]]

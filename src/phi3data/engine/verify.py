@@ -36,9 +36,9 @@ PAIRS = pa.schema([("one", pa.int64()), ("other", pa.int64())])
 NODES = pa.schema([("seq", pa.int64()), ("row_offset", pa.int64()), ("row_length", pa.int64())])
 EDGES = pa.schema([("one", pa.int64()), ("other", pa.int64()), ("score", pa.float64())])
 # Pairs, and bytes of their rows, that are compared at a time: their texts and shingles take about ten times as much.
-_BATCH, _TEXTS = 5_000, 16 * 2**20
+_BATCH, _TEXTS = 20_000, 16 * 2**20
 _ROWS = 1_000  # that are read at a time
-_MOST = 16  # times as many where rows are all candidates of one another
+_MOST_PAIRS, _MOST_TEXTS = 80_000, 256 * 2**20  # where rows are all candidates of one another
 
 
 class Nodes(NamedTuple):
@@ -81,7 +81,7 @@ def _ends(group: NDArray[np.int64], size: NDArray[np.int64]) -> Iterator[int]:
     for place, length in enumerate(size.tolist(), start=1):
         held += length
         full = place - start >= _BATCH or held >= _TEXTS
-        if (full and place in borders) or place - start >= _MOST * _BATCH or held >= _MOST * _TEXTS:
+        if (full and place in borders) or place - start >= _MOST_PAIRS or held >= _MOST_TEXTS:
             yield place
             start, held, before = place, 0, place
     if before < len(group):
@@ -137,7 +137,7 @@ def _lines(nodes: pa.Table, examined: Path) -> list[bytes]:
     order = np.argsort(seq)
     shards = seq[order] >> ROW_BITS
     for mine in np.split(order, np.flatnonzero(np.diff(shards)) + 1):
-        with (examined / f"{seq[mine[0]] >> ROW_BITS:06d}.rows").open("rb") as rows:
+        with (examined / f"{seq[mine[0]] >> ROW_BITS:06d}.rows").open("rb", buffering=0) as rows:
             for place in mine.tolist():
                 rows.seek(offset[place])
                 lines[place] = rows.read(length[place])

@@ -24,6 +24,7 @@ from phi3data.rules.length import too_long
 from phi3data.similarity import bands, texts
 from phi3data.steps.balance import group_of
 from phi3data.steps.dedup import identify, sides
+from phi3data.steps.identity import identify_all
 from phi3data.tokens.lengths import Length, Lengths
 
 if TYPE_CHECKING:
@@ -74,6 +75,8 @@ class Batch:
         self.number = number
         self._shard, self._source, self._recipe, self._benchmarks = shard, source, recipe, benchmarks
         self._take = take
+        # A large input pays for loading the kernels at once, a small one when it has had enough of the slow way.
+        self._kernel = recipe.signed and source.size > texts.SMALL_TEXT
         model = family.model(recipe.model)
         self._estimated = tokenizer.estimated
         self._lengths = Lengths.for_tokenizer(tokenizer, model) if recipe.counted else None
@@ -139,7 +142,10 @@ class Batch:
         talks = [row.conversation for row in rows if row.conversation is not None]
         lengths = self._lengths.of(talks) if self._lengths is not None else None
         with_label, scope = bool(self._target.label_key), self._recipe.dedup.scope
-        same = [identify(talk, with_label=with_label, scope=scope) for talk in talks]
+        if scope == "conversation" and self._kernel:
+            same = identify_all(talks, with_label=with_label)
+        else:
+            same = [identify(talk, with_label=with_label, scope=scope) for talk in talks]
         facts = _identities(same, talks)
         if lengths is not None:
             facts |= self._counts(lengths, rows, talks)
@@ -176,9 +182,7 @@ class Batch:
     def _sign(self, rows: list[Identity], seqs: NDArray[np.int64], places: NDArray[np.float64]) -> Keys | None:
         if not rows:
             return None
-        # A large input pays for loading the kernels at once, a small one when it has had enough of the slow way.
-        kernel = True if self._source.size > texts.SMALL_TEXT else None
-        signed = texts.signatures([side for row in rows for side in row.sides], sides=2, kernel=kernel)
+        signed = texts.signatures([side for row in rows for side in row.sides], sides=2, kernel=self._kernel or None)
         long = signed.tokens >= bands.SHORT
         ids = np.array([row.normalised[0] for row in rows], np.uint64)
         return Keys(seqs[long], ids[long], places[long], bands.keys(signed)[long])

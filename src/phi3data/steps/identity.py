@@ -7,11 +7,17 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from phi3data.similarity.texts import Texts
-from phi3data.steps.dedup import GREETING
+from phi3data.steps.dedup import GREETING, Identity, identify
 from phi3data.text.normalise import normalise
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from numpy.typing import NDArray
+
+    from phi3data.chat import Conversation
+
+_ROLES = {"system": 0, "user": 1, "assistant": 2}
 
 
 class Identities(NamedTuple):
@@ -73,3 +79,39 @@ def identities(texts: Texts, normal: Texts, roles: NDArray[np.uint8], rows: NDAr
     chains = (*texts, *normal, roles, rows)
     identity_kernel.identify(*chains, GREETING, exact, normalised, prompt, asked, answers, openings, opened, size)
     return Identities(exact, normalised, prompt, asked, answers, openings[: opened[-1]], opened, size)
+
+
+def identify_all(talks: Sequence[Conversation], *, with_label: bool) -> list[Identity]:
+    """Return `identify` of each conversation in the default scope, those of plain messages by kernels."""
+    plain = [number for number, talk in enumerate(talks) if _is_plain(talk, with_label=with_label)]
+    turns = [turn for number in plain for turn in talks[number].messages]
+    try:
+        said = [(turn.content or "").encode() for turn in turns]
+    except UnicodeEncodeError:  # a surrogate somewhere
+        return [identify(talk, with_label=with_label) for talk in talks]
+    texts = Texts(np.frombuffer(b"".join(said), np.uint8), np.append(0, np.cumsum([len(text) for text in said])))
+    roles = np.array([_ROLES[turn.role] for turn in turns], np.uint8)
+    rows = np.append(0, np.cumsum([len(talks[number].messages) for number in plain]))
+    alike = normal(texts)
+    made = zip(plain, _listed(identities(texts, alike, roles, rows), sides(alike, roles, rows)), strict=True)
+    known = dict(made)
+    return [known.get(number) or identify(talk, with_label=with_label) for number, talk in enumerate(talks)]
+
+
+def _is_plain(talk: Conversation, *, with_label: bool) -> bool:
+    if talk.tools or (with_label and talk.label):
+        return False
+    return not any(
+        turn.tool_calls or turn.function_call or turn.name or turn.weight is not None or turn.role not in _ROLES
+        for turn in talk.messages
+    )
+
+
+def _listed(found: Identities, texts: Texts) -> Iterator[Identity]:
+    data, ends, openings = texts.data.data, texts.ends.tolist(), found.openings.tolist()
+    columns = (found.exact, found.normalised, found.prompt, found.asked, found.answers, found.opened[:-1])
+    listed = zip(*(column.tolist() for column in columns), found.opened[1:].tolist(), strict=True)
+    for row, (exact, same, prompt, asked, answers, start, end) in enumerate(listed):
+        asks, answer, stop = ends[2 * row : 2 * row + 3]
+        both = str(data[asks:answer], "utf-8").rstrip(" "), str(data[answer:stop], "utf-8").rstrip(" ")
+        yield Identity(tuple(exact), tuple(same), prompt, asked if answers else None, openings[start:end], both)

@@ -23,7 +23,7 @@ from phi3data.rules.typed import FastPath
 from phi3data.similarity import texts
 from phi3data.sources import bare
 from phi3data.steps.dedup import identify
-from phi3data.steps.identity import identities, normal, sides
+from phi3data.steps.identity import identify_all, identities, normal, sides
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -138,6 +138,23 @@ def test_rows_are_read_encoded_and_identified_as_one_by_one(rows: list[Any]) -> 
         for side in (0, 1):
             start, end = asides.ends[2 * number + side : 2 * number + side + 2]
             assert data[start:end].decode().split() == one.sides[side].split()
+
+
+@given(st.lists(st.tuples(MESSAGES, st.sampled_from(["", "name", "tools", "label", "tool_calls"])), max_size=5))
+@settings(deadline=None, max_examples=60)
+def test_plain_conversations_among_others_are_identified_as_one_by_one(rows: list[Any]) -> None:
+    known = []
+    for talk, more in rows:
+        messages = [Message(role, text) for role, text in talk]
+        if more in {"name", "tool_calls"}:
+            setattr(messages[-1], more, "bob" if more == "name" else [{"id": "1", "function": {"name": "f"}}])
+        label, tools = "x" if more == "label" else None, [{"type": "function"}] if more == "tools" else None
+        known.append(Conversation(messages, tools, label))
+    for with_label in (False, True):
+        found = identify_all(known, with_label=with_label)
+        for one, other in zip(found, (identify(talk, with_label=with_label) for talk in known), strict=True):
+            assert [side.split() for side in one.sides] == [side.split() for side in other.sides]
+            assert msgspec.structs.replace(one, sides=other.sides) == other
 
 
 @pytest.mark.parametrize("length", [*range(20), 63, 64, 65, 127, 128, 129, 255, 256, 257, 1000])

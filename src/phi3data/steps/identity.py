@@ -47,8 +47,7 @@ def normal(texts: Texts) -> Texts:
     data = texts.data.data
     places = zip(texts.ends[which].tolist(), texts.ends[which + 1].tolist(), strict=True)
     others = [normalise(str(data[start:end], "utf-8")).encode() for start, end in places]
-    other_ends = np.zeros(len(others) + 1, np.int64)
-    other_ends[1:] = np.cumsum([len(text) for text in others])
+    other_ends = _ends([len(text) for text in others])
     out, ends = np.empty(len(texts.data) + int(other_ends[-1]), np.uint8), np.zeros(len(texts.ends), np.int64)
     joined = np.frombuffer(b"".join(others), np.uint8)
     identity_kernel.fold(texts.data, texts.ends, joined, other_ends, which, out, ends)
@@ -89,13 +88,18 @@ def identify_all(talks: Sequence[Conversation], *, with_label: bool) -> list[Ide
         said = [(turn.content or "").encode() for turn in turns]
     except UnicodeEncodeError:  # a surrogate somewhere
         return [identify(talk, with_label=with_label) for talk in talks]
-    texts = Texts(np.frombuffer(b"".join(said), np.uint8), np.append(0, np.cumsum([len(text) for text in said])))
+    texts = Texts(np.frombuffer(b"".join(said), np.uint8), _ends([len(text) for text in said]))
     roles = np.array([_ROLES[turn.role] for turn in turns], np.uint8)
-    rows = np.append(0, np.cumsum([len(talks[number].messages) for number in plain]))
+    rows = _ends([len(talks[number].messages) for number in plain])
     alike = normal(texts)
     made = zip(plain, _listed(identities(texts, alike, roles, rows), sides(alike, roles, rows)), strict=True)
     known = dict(made)
     return [known.get(number) or identify(talk, with_label=with_label) for number, talk in enumerate(talks)]
+
+
+def _ends(sizes: list[int]) -> NDArray[np.int64]:
+    """Return where things of these sizes begin and end that follow one another."""
+    return np.append(0, np.cumsum(sizes, dtype=np.int64))
 
 
 def _is_plain(talk: Conversation, *, with_label: bool) -> bool:

@@ -29,6 +29,7 @@ from phi3data.sources.inputs import find
 from phi3data.sources.open import open_source, plan
 from phi3data.sources.reader import SourceConfig
 from phi3data.sources.source import SHARD, Shard, Source
+from phi3data.steps import identity
 from phi3data.steps.balance import BalanceConfig
 from phi3data.steps.decontaminate import DecontaminateConfig, read_references
 from phi3data.steps.split import SPLITS
@@ -134,7 +135,8 @@ def run(
                 # Processes start when they are given something: where kernels do all the work, none does.
                 submit = here if recipe.bare else processes
                 if workers > 1 and recipe.signed and not recipe.bare:
-                    submit(texts.compile_kernels, size).result()  # in one of them: here they would stay in memory
+                    for compiling in (texts.compile_kernels, identity.compile_kernels):
+                        submit(compiling, size).result()  # in one of them: here they would stay in memory
                 digests = [submit(digest, item.path or Path(sources[n].path)) for n, item in enumerate(inputs)]
                 recipes = [_for_given(recipe.examining) if place else recipe.examining for place in places]
                 summaries = _examine(processes, here, shards, sources, recipes, tokenizer, work, progress)

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from phi3data.similarity.texts import Texts
+from phi3data.chat import Conversation, Message
+from phi3data.similarity.texts import SMALL_TEXT, Texts
 from phi3data.steps.dedup import GREETING, Identity, identify
 from phi3data.text.normalise import normalise
 
@@ -14,8 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
-
-    from phi3data.chat import Conversation
 
 _ROLES = {"system": 0, "user": 1, "assistant": 2}
 
@@ -88,13 +87,20 @@ def identify_all(talks: Sequence[Conversation], *, with_label: bool) -> list[Ide
         said = [(turn.content or "").encode() for turn in turns]
     except UnicodeEncodeError:  # a surrogate somewhere
         return [identify(talk, with_label=with_label) for talk in talks]
-    texts = Texts(np.frombuffer(b"".join(said), np.uint8), _ends([len(text) for text in said]))
+    # Of bytes that can be changed, as in `Bare`: for others numba would compile the kernels once more.
+    texts = Texts(np.frombuffer(bytearray().join(said), np.uint8), _ends([len(text) for text in said]))
     roles = np.array([_ROLES[turn.role] for turn in turns], np.uint8)
     rows = _ends([len(talks[number].messages) for number in plain])
     alike = normal(texts)
     made = zip(plain, _listed(identities(texts, alike, roles, rows), sides(alike, roles, rows)), strict=True)
     known = dict(made)
     return [known.get(number) or identify(talk, with_label=with_label) for number, talk in enumerate(talks)]
+
+
+def compile_kernels(size: int) -> None:
+    """Compile the kernels for texts of `size` code points, as `similarity.texts.compile_kernels` does."""
+    if size > SMALL_TEXT:
+        identify_all([Conversation([Message("user", "one"), Message("assistant", "two")])], with_label=False)
 
 
 def _ends(sizes: list[int]) -> NDArray[np.int64]:

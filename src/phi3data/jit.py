@@ -1,17 +1,26 @@
-"""How kernels are compiled by numba, with types. Importing this module imports numba (about 0.5 s): only kernels do.
+"""How kernels are compiled by numba, with types, and loads from memory that numba lacks.
+
+Importing this module imports numba (about 0.5 s): only kernels do.
 
 Compiled kernels are kept on the disk beside their source. numba notices a change of the file that a kernel is in, and
-of no other file: so every kernel has its helpers in its own file.
+of no other file: so every kernel has its helpers in its own file, and those of this module are all that several share.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
-from numba import njit
+from llvmlite import ir
+from numba import njit, types
+from numba.extending import intrinsic
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+#: A number in a kernel; numba infers its kind. numpy's types for single numbers do not go with Python's in mypy.
+Number: TypeAlias = Any
 
 _Function = TypeVar("_Function", bound="Callable[..., Any]")
 
@@ -24,3 +33,87 @@ def kernel(function: _Function) -> _Function:
     except RuntimeError:  # no folder to keep it in: an installation that is read-only, and no home
         compiled = njit(nogil=True)(function)
     return compiled  # type: ignore[no-any-return]
+
+
+def inlined(function: _Function) -> _Function:
+    """Compile a function into each of its callers.
+
+    It should take addresses, not arrays: numba counts references to an array that is handed on, which takes longer than
+    most of the functions here (three times the time of counting).
+    """
+    compiled: Any = njit(nogil=True, forceinline=True)(function)
+    return compiled  # type: ignore[no-any-return]
+
+
+if TYPE_CHECKING:
+
+    def address(array: NDArray[Any]) -> Number:
+        """Return where an array begins, which must live longer than what is done with it."""
+        ...
+
+    def load8(address: Number, at: Number) -> Number:
+        """Return byte number `at`."""
+        ...
+
+    def load16(address: Number, at: Number) -> Number:
+        """Return 16-bit number number `at`, without sign."""
+        ...
+
+    def load32(address: Number, at: Number) -> Number:
+        """Return 32-bit number number `at`, without sign."""
+        ...
+
+    def load64(address: Number, at: Number) -> Number:
+        """Return the 8 bytes from byte number `at` on, which need not be aligned, as a 64-bit number without sign."""
+        ...
+
+    def store8(address: Number, at: Number, number: Number) -> None:
+        """Write the lowest byte of a number to byte number `at`."""
+        ...
+
+    def store64(address: Number, at: Number, number: Number) -> None:
+        """Write a 64-bit number to the 8 bytes from byte number `at` on, which need not be aligned."""
+        ...
+
+else:
+
+    @njit(forceinline=True)
+    def address(array):
+        """Return where an array begins, which must live longer than what is done with it."""
+        return array.ctypes.data
+
+    def _loader(bits, step, kind):
+        @intrinsic
+        def load(_context, address, at):  # noqa: ARG001 (they are in `arguments`)
+            """Load a number, little-endian as all platforms are that numba has wheels for. Nothing is checked."""
+
+            def generate(_, builder, __, arguments):
+                word = ir.IntType(64)
+                place = builder.add(arguments[0], builder.mul(arguments[1], word(step)))
+                pointer = builder.inttoptr(place, ir.IntType(bits).as_pointer())
+                found = builder.load(pointer, align=step)
+                return found if bits == 64 else builder.zext(found, word)
+
+            return kind(types.uintp, types.intp), generate
+
+        return load
+
+    load8, load16, load32 = (_loader(bits, bits // 8, types.int64) for bits in (8, 16, 32))
+    load64 = _loader(64, 1, types.uint64)
+
+    def _storer(bits):
+        @intrinsic
+        def store(_context, address, at, number):  # noqa: ARG001 (they are in `arguments`)
+            """Store the lower bits of a number as they are loaded. Nothing is checked."""
+
+            def generate(context, builder, __, arguments):
+                pointer = builder.inttoptr(builder.add(arguments[0], arguments[1]), ir.IntType(bits).as_pointer())
+                number = arguments[2] if bits == 64 else builder.trunc(arguments[2], ir.IntType(bits))
+                builder.store(number, pointer, align=1)
+                return context.get_dummy_value()
+
+            return types.void(types.uintp, types.intp, types.uint64), generate
+
+        return store
+
+    store8, store64 = _storer(8), _storer(64)

@@ -1,4 +1,4 @@
-"""Worker processes: tasks in any order, results as they come, no process left behind."""
+"""Worker processes and threads: tasks in any order, results as they come, no process left behind."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from multiprocessing import get_context, parent_process
 from typing import Any, TypeVar
@@ -46,6 +46,22 @@ def pool(workers: int) -> Iterator[Submit]:
         executor.shutdown(wait=False, cancel_futures=True)
         raise
     executor.shutdown()
+
+
+@contextmanager
+def threads(workers: int) -> Iterator[Submit]:
+    """Give a function that submits tasks to `workers` threads, for tasks that release the GIL; with one, here and now.
+
+    They start with nothing to load, and have what is loaded in common.
+    """
+    if workers <= 1:
+        yield _now
+        return
+    executor = ThreadPoolExecutor(workers)
+    try:
+        yield executor.submit
+    finally:
+        executor.shutdown(cancel_futures=True)
 
 
 def each(

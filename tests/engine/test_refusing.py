@@ -64,6 +64,15 @@ def test_codes_and_their_beginnings_can_be_let_pass_and_unknown_ones_are_named(t
         phi3data.prepare(source, {"check": {"ignore": ["T691"]}}, output=tmp_path / "other")
 
 
+def test_calls_in_the_older_spelling_are_looked_at_too(tmp_path: Path) -> None:
+    old = chat("Where is it?", "It is there.")
+    old["messages"][1:1] = [{"role": "assistant", "content": None, "function_call": {"name": "find", "arguments": "{"}}]
+    source = _write(tmp_path / "rows.jsonl", [old])
+    prepared = phi3data.prepare(source, {"check": {"ignore": ["T605", "G903", "S", "R"]}})
+    gone = [(row["line"], row["reason"]) for row in prepared.ledger.to_pylist() if row["action"] == "dropped"]
+    assert gone == [(1, "G902")]
+
+
 def test_definitions_go_where_the_template_reads_them(tmp_path: Path) -> None:
     source = _write(tmp_path / "rows.jsonl", [SPOKEN])
     recipe = {"model": "phi-4-mini-instruct", "split": {"enabled": False}}

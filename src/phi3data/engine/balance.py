@@ -58,8 +58,8 @@ def balance(
         f"""
         CREATE TEMP TABLE training AS SELECT seq, same_hi, coalesce(balanced_by, '{NONE}') AS name
         FROM facts ANTI JOIN removed USING (seq)
-        JOIN splits ON splits.prompt = facts.prompt AND splits.group_key IS NOT DISTINCT FROM facts.group_key
-        WHERE NOT dropped AND given = 0 AND split = 0
+        LEFT JOIN splits ON splits.prompt = facts.prompt AND splits.group_key IS NOT DISTINCT FROM facts.group_key
+        WHERE NOT dropped AND given = 0 AND coalesce(split, 0) = 0
         """  # noqa: S608 (a name of ours)
     )
     connection.execute("CREATE TEMP TABLE groups AS SELECT name FROM training GROUP BY name ORDER BY name")

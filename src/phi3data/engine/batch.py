@@ -1,4 +1,4 @@
-"""A batch: some thousand examined rows → tokens, digests, signatures; rows and facts on the disk, column by column.
+"""A batch: some thousand examined rows → tokens, digests, signatures; rows and facts, column by column.
 
 What is done here is done to all rows of a batch at once; what a row says of itself was done to it before.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from hashlib import blake2b
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
@@ -17,17 +17,18 @@ from phi3data import family, targets
 from phi3data.chat import Conversation
 from phi3data.engine import columns
 from phi3data.engine.columns import Named
-from phi3data.engine.facts import ROW_BITS, SCHEMA, Bands, Facts
+from phi3data.engine.facts import ROW_BITS, SCHEMA, Keys, Part, as_array, table
 from phi3data.engine.refusing import TOOLS_UNSEEN, Refusing
 from phi3data.findings import Finding
 from phi3data.rules.length import too_long
 from phi3data.similarity import bands, texts
 from phi3data.steps.balance import group_of
 from phi3data.steps.dedup import identify, sides
+from phi3data.steps.identity import identify_all
 from phi3data.tokens.lengths import Length, Lengths
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -57,7 +58,7 @@ class Examined(msgspec.Struct):
 
 
 class Batch:
-    """Takes the examined rows of a shard, looks at some thousand at a time, and writes rows, facts and band keys."""
+    """Takes the examined rows of a shard, looks at some thousand at a time, and hands them on with facts and keys."""
 
     def __init__(
         self,
@@ -66,13 +67,16 @@ class Batch:
         recipe: Recipe,
         tokenizer: count.TokenizerRef,
         benchmarks: Benchmarks | None,
-        files: tuple[IO[bytes], IO[bytes], IO[bytes]],
+        take: Callable[[Part], None],
+        *,
+        number: int = 0,
     ) -> None:
-        """`files` are those of the rows, the facts and the bands."""
-        self.number = 0  # of the rows that were written
+        """`take` is given the rows, some thousand at a time; `number` of the shard's rows stand before them."""
+        self.number = number
         self._shard, self._source, self._recipe, self._benchmarks = shard, source, recipe, benchmarks
-        self._file, self._facts, self._bands = files[0], Facts(files[1]), Bands(files[2])
-        self._offset = 0  # in the file of rows
+        self._take = take
+        # A large input pays for loading the kernels at once, a small one when it has had enough of the slow way.
+        self._kernel = recipe.signed and source.size > texts.SMALL_TEXT
         model = family.model(recipe.model)
         self._estimated = tokenizer.estimated
         self._lengths = Lengths.for_tokenizer(tokenizer, model) if recipe.counted else None
@@ -96,16 +100,13 @@ class Batch:
             self._named.append(named)
         self._held += raw.length
         if len(self._rows) >= _ROWS or self._held >= _BYTES:
-            self._flush()
+            self.flush()
 
-    def close(self) -> None:
-        """Write what is left, and the ends of the sidecars."""
-        self._flush()
-        self._facts.close()
-        self._bands.close()
-
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """Hand on what is held."""
         rows, raws = self._rows, self._raws
+        if not rows:
+            return
         if self._refusing is not None:
             _refuse(rows, self._refusing)
         if self._benchmarks is not None:
@@ -123,42 +124,46 @@ class Batch:
             "label": [row.conversation and row.conversation.label for row in rows],
             **dict(zip(Named._fields, zip(*self._named, strict=True), strict=False)),
         }
-        facts |= self._measure(alive, seqs)
-        self._facts.add(facts | _verdicts(rows), len(rows))
+        measured, lines, keys = self._measure(alive, seqs)
+        sizes = np.zeros(len(rows), np.int64)
+        sizes[alive] = [len(line) for line in lines]
+        self._take(Part(table(facts | measured | _verdicts(rows), len(rows)), b"".join(lines), sizes, keys))
         self.number += len(rows)
         self._held = 0
         for waiting in (rows, raws, self._subs, self._named):
             waiting.clear()
 
-    def _measure(self, alive: list[int], seqs: NDArray[np.int64]) -> dict[str, Any]:
-        """Drop the rows that are too long, write the others; return the facts of both, null for all other rows."""
+    def _measure(self, alive: list[int], seqs: NDArray[np.int64]) -> tuple[dict[str, Any], list[bytes], Keys | None]:
+        """Drop the rows that are too long; return the facts of all, and lines and keys of the others.
+
+        Facts are null for rows that were dropped before.
+        """
         rows = [self._rows[place] for place in alive]
         talks = [row.conversation for row in rows if row.conversation is not None]
         lengths = self._lengths.of(talks) if self._lengths is not None else None
         with_label, scope = bool(self._target.label_key), self._recipe.dedup.scope
-        same = [identify(talk, with_label=with_label, scope=scope) for talk in talks]
+        if scope == "conversation" and self._kernel:
+            same = identify_all(talks, with_label=with_label)
+        else:
+            same = [identify(talk, with_label=with_label, scope=scope) for talk in talks]
         facts = _identities(same, talks)
         if lengths is not None:
             facts |= self._counts(lengths, rows, talks)
         lines = [b"" if row.dropped else encode_row(talk, self._target) for row, talk in zip(rows, talks, strict=True)]
-        self._file.write(b"".join(lines))
-        sizes = np.array([len(line) for line in lines], np.int64)
-        ends = self._offset + np.cumsum(sizes)
-        facts["row_offset"] = pa.array(ends - sizes, mask=sizes == 0)
-        facts["row_length"] = pa.array(sizes, mask=sizes == 0)
-        self._offset += int(sizes.sum())
+        keys = None
         if self._recipe.signed:
             signed = [number for number, line in enumerate(lines) if line and any(same[number].sides)]
             best = [self._named[alive[number]].best for number in signed]
-            places = _places(self._recipe.dedup.keep, seqs[alive][signed], facts["size"][signed], best)
-            self._sign([same[number] for number in signed], seqs[alive][signed], places)
+            wanted = places(self._recipe.dedup.keep, seqs[alive][signed], facts["size"][signed], best)
+            keys = self._sign([same[number] for number in signed], seqs[alive][signed], wanted)
         if len(alive) == len(self._rows):
-            return facts
+            return facts, lines, keys
         index = np.full(len(self._rows), -1)
         index[alive] = np.arange(len(alive))
         spread = pa.array(index, mask=index < 0)
         types = {name: SCHEMA.field(name).type for name in facts}
-        return {name: _array(column, types[name]).take(spread) for name, column in facts.items()}
+        facts = {name: as_array(column, types[name]).take(spread) for name, column in facts.items()}
+        return facts, lines, keys
 
     def _counts(self, lengths: list[Length], rows: list[Examined], talks: list[Conversation]) -> dict[str, Any]:
         """Return what a row has in tokens, and drop those that have too many."""
@@ -174,19 +179,13 @@ class Batch:
                     row.step, row.dropped = "length", too_long(total, self._limit, estimated=self._estimated)
         return facts
 
-    def _sign(self, rows: list[Identity], seqs: NDArray[np.int64], places: NDArray[np.float64]) -> None:
+    def _sign(self, rows: list[Identity], seqs: NDArray[np.int64], places: NDArray[np.float64]) -> Keys | None:
         if not rows:
-            return
-        # A large input pays for loading the kernels at once, a small one when it has had enough of the slow way.
-        kernel = True if self._source.size > texts.SMALL_TEXT else None
-        signed = texts.signatures([side for row in rows for side in row.sides], sides=2, kernel=kernel)
+            return None
+        signed = texts.signatures([side for row in rows for side in row.sides], sides=2, kernel=self._kernel or None)
         long = signed.tokens >= bands.SHORT
         ids = np.array([row.normalised[0] for row in rows], np.uint64)
-        self._bands.add(seqs[long], ids[long], places[long], bands.keys(signed)[long])
-
-
-def _array(column: Any, kind: pa.DataType) -> pa.Array:
-    return column if isinstance(column, pa.Array) else pa.array(column, kind)
+        return Keys(seqs[long], ids[long], places[long], bands.keys(signed)[long])
 
 
 def _refuse(rows: list[Examined], refusing: Refusing) -> None:
@@ -213,7 +212,7 @@ def _decontaminate(rows: list[Examined], benchmarks: Benchmarks, recipe: Recipe)
             row.evidence.setdefault("findings", []).append({"code": match.finding.code, "pointer": ""})
 
 
-def _places(
+def places(
     keep: str, seqs: NDArray[np.int64], sizes: NDArray[np.int64], best: list[float | None]
 ) -> NDArray[np.float64]:
     """Return numbers that are smaller the more a row is wanted; rows with one number are wanted as they stand."""

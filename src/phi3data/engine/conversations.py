@@ -35,18 +35,23 @@ def conversations(source: Source, shard: Shard, config: SourceConfig) -> Iterato
     A blank line is `BLANK` and has no conversations.
     """
     reader = Reader(source, config)
-    if (
+    if is_plain(source, shard, config):
+        yield from _plain(source, shard, reader)
+        return
+    for raw in read(source, shard):
+        yield raw, converted(raw, reader)
+
+
+def is_plain(source: Source, shard: Shard, config: SourceConfig) -> bool:
+    """Tell whether a line that is nothing but messages is what it says."""
+    return (
         source.layout == "lines"
         and source.format == "chat"
         and not source.rename
         and not config.system
         and config.group_by != "messages"
         and shard.end - shard.start <= MAX_RECORD
-    ):
-        yield from _plain(source, shard, reader)
-        return
-    for raw in read(source, shard):
-        yield raw, _converted(raw, reader)
+    )
 
 
 def _plain(source: Source, shard: Shard, reader: Reader) -> Iterator[tuple[Raw, Found]]:
@@ -61,12 +66,12 @@ def _plain(source: Source, shard: Shard, reader: Reader) -> Iterator[tuple[Raw, 
             offset += len(line) + 1
             if messages is None:
                 raw.value = lines.value(line, last=number == last)
-                yield raw, _converted(raw, reader)
+                yield raw, converted(raw, reader)
             else:
                 yield raw, [Conversation(messages)]
     if block.too_long:
         raw = lines.overlong(block, offset)
-        yield raw, _converted(raw, reader)
+        yield raw, converted(raw, reader)
 
 
 def _one(many: Callable[[list[bytes]], list[list[Message]] | None], line: bytes) -> list[Message] | None:
@@ -74,7 +79,8 @@ def _one(many: Callable[[list[bytes]], list[list[Message]] | None], line: bytes)
     return None if found is None else found[0]
 
 
-def _converted(raw: Raw, reader: Reader) -> Found:
+def converted(raw: Raw, reader: Reader) -> Found:
+    """Return the conversations of a raw row, or the finding why there are none."""
     if raw.value is BLANK:
         return []
     return raw.value if isinstance(raw.value, Finding) else reader.conversations(raw.value)

@@ -191,7 +191,7 @@ def _decisions(connection: duckdb.DuckDBPyConnection, sources: list[Source]) -> 
                CASE decided WHEN 'split' THEN '{LEAK}' WHEN 'balance' THEN '{OVER_QUOTA}'
                             WHEN 'dedup' THEN CASE kind {codes} END END AS code,
                kept, place, kind, score,
-               CASE WHEN decided IS NULL THEN CASE WHEN given > 0 THEN given ELSE split END END AS split,
+               CASE WHEN decided IS NULL THEN CASE WHEN given > 0 THEN given ELSE coalesce(split, 0) END END AS split,
                CASE WHEN decided IS NULL THEN coalesce(times, 1) ELSE 0 END AS times, before, after
         FROM joined ORDER BY seq
         """  # noqa: S608 (names of ours)
@@ -209,10 +209,13 @@ def _refuse(connection: duckdb.DuckDBPyConnection, sources: list[Source]) -> Non
 
 
 def _split(connection: duckdb.DuckDBPyConnection, recipe: Recipe) -> dict[str, float]:
-    """Make the table `splits`: the split of every pair of prompt and group that a surviving row has.
+    """Make the table `splits`: the split of every pair of prompt and group that a surviving row has, if not the first.
 
     Returns how far the splits are from equal shares. Raises `UsageError` where the column of times holds none.
     """
+    if not recipe.split.enabled:
+        connection.execute("CREATE TEMP TABLE splits (prompt UBIGINT, group_key UBIGINT, split TINYINT)")
+        return {}
     pairs = connection.sql(
         """
         SELECT prompt, group_key, coalesce(min(label), '') AS label, min(source) AS source, sum(tokens) AS tokens,
@@ -234,15 +237,14 @@ def _split(connection: duckdb.DuckDBPyConnection, recipe: Recipe) -> dict[str, f
         keys = components(np.concatenate([prompts, *ends]), np.concatenate([groups, ties, ties]))[: len(prompts)]
     unique, place = np.unique(keys, return_inverse=True)
     rows = np.bincount(place, np.asarray(pairs["rows"]), len(unique)).astype(np.int64)
-    split = np.zeros(len(unique), np.int8)
     deviation: dict[str, float] = {}
-    if recipe.split.enabled and recipe.split.time is not None:
+    if recipe.split.time is not None:
         times = np.full(len(unique), -np.inf)
         np.maximum.at(times, place, pairs["time"].fill_null(-np.inf).to_numpy())
         if len(times) and not np.isfinite(times).any():
             raise UsageError(f"split.time: no row has a number or an ISO time in the column '{recipe.split.time}'")
         split = by_time(np.where(np.isfinite(times), times, np.nan), rows, recipe.split)
-    elif recipe.split.enabled:
+    else:
         strata = _strata(pairs, place, rows)
         wanted = [strata[name] for name in recipe.split.stratify]
         split = assign(unique, joint(wanted) if wanted else np.zeros(len(unique), np.int64), rows, recipe.split)

@@ -14,6 +14,7 @@ import msgspec
 
 from phi3data.engine.batch import Batch, Examined
 from phi3data.engine.conversations import conversations
+from phi3data.engine.facts import Sidecar
 from phi3data.findings import Finding
 from phi3data.sources.files import whole
 from phi3data.sources.source import BLANK
@@ -23,12 +24,13 @@ from phi3data.steps.decontaminate import Benchmarks, Reference
 from phi3data.steps.missing import missing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from phi3data.chat import Conversation
+    from phi3data.engine.conversations import Found
     from phi3data.engine.recipe import Recipe
-    from phi3data.sources.source import Shard, Source
+    from phi3data.sources.source import Raw, Shard, Source
     from phi3data.steps.decontaminate import DecontaminateConfig
     from phi3data.tokens import count
 
@@ -69,7 +71,11 @@ def examine_row(conversation: Conversation, recipe: Recipe) -> Examined:
 def examine(shard: Shard, source: Source, recipe: Recipe, tokenizer: count.TokenizerRef, folder: Path) -> Summary:
     """Examine a shard; write its rows, its facts and, last, its summary to `folder`."""
     with _no_collector():
-        summary = _examine(shard, source, recipe, tokenizer, folder)
+        return finish(shard, _examine(shard, source, recipe, tokenizer, folder), folder)
+
+
+def finish(shard: Shard, summary: Summary, folder: Path) -> Summary:
+    """Write the summary of a shard, which says that it is done, and return it."""
     with whole(folder / f"{shard.index:06d}.json") as file:
         file.write(_encode(summary))
     return summary
@@ -88,24 +94,38 @@ def _no_collector() -> Iterator[None]:
 
 
 def _examine(shard: Shard, source: Source, recipe: Recipe, tokenizer: count.TokenizerRef, folder: Path) -> Summary:
-    summary = Summary(0, 0, 0, 0)
+    with sidecar(folder, shard) as out:
+        benchmarks = _benchmarks(folder.parent, recipe.decontaminate)
+        batch = Batch(shard, source, recipe, tokenizer, benchmarks, out.add)
+        return examine_rows(conversations(source, shard, recipe.source), recipe, batch)
+
+
+@contextmanager
+def sidecar(folder: Path, shard: Shard) -> Iterator[Sidecar]:
+    """Open what examining a shard writes."""
     with (
         whole(folder / f"{shard.index:06d}.rows") as rows,
         whole(folder / f"{shard.index:06d}.facts.parquet") as facts,
         whole(folder / f"{shard.index:06d}.bands.parquet") as bands,
     ):
-        benchmarks = _benchmarks(folder.parent, recipe.decontaminate)
-        batch = Batch(shard, source, recipe, tokenizer, benchmarks, (rows, facts, bands))
-        for raw, found in conversations(source, shard, recipe.source):
-            summary.lines, summary.records = raw.line + 1, raw.record + 1
-            if raw.value is BLANK:
-                summary.blank += 1
-            elif isinstance(found, Finding):
-                batch.add(raw, [Examined(None, [], {}, "read", found)])
-            else:
-                batch.add(raw, [examine_row(conversation, recipe) for conversation in found])
-        batch.close()
-        summary.rows = batch.number
+        out = Sidecar(rows, facts, bands)
+        yield out
+        out.close()
+
+
+def examine_rows(rows: Iterable[tuple[Raw, Found]], recipe: Recipe, batch: Batch) -> Summary:
+    """Examine raw rows with what became of each; hand them to a batch."""
+    summary, before = Summary(0, 0, 0, 0), batch.number
+    for raw, found in rows:
+        summary.lines, summary.records = raw.line + 1, raw.record + 1
+        if raw.value is BLANK:
+            summary.blank += 1
+        elif isinstance(found, Finding):
+            batch.add(raw, [Examined(None, [], {}, "read", found)])
+        else:
+            batch.add(raw, [examine_row(conversation, recipe) for conversation in found])
+    batch.flush()
+    summary.rows = batch.number - before
     return summary
 
 

@@ -7,8 +7,9 @@ the shards.
 
 from __future__ import annotations
 
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -17,9 +18,9 @@ from phi3data.similarity.bands import BANDS
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    import numpy as np
     from numpy.typing import NDArray
 
+_HELD = 50_000  # rows whose facts are held in memory
 ROW_BITS = 32  # rows in a shard; the shard's number stands above
 
 SCHEMA = pa.schema(
@@ -58,6 +59,8 @@ SCHEMA = pa.schema(
     ]
 )
 
+_EXAMINED = pa.schema(list(SCHEMA)[:-2])  # what is known before it is written
+
 # The keys of the bands of the rows that can have near-duplicates. `id` is the digest `same_hi`: it orders rows without
 # regard to where they stand; `place` orders them as `dedup.keep` says, the most wanted first.
 BANDS_SCHEMA = pa.schema(
@@ -70,47 +73,81 @@ BANDS_SCHEMA = pa.schema(
 )
 
 
-class Facts:
-    """Writes the facts of one shard, some thousand rows at a time, to a file that is whole or not there."""
+class Keys(NamedTuple):
+    """The band keys of some rows, as in `BANDS_SCHEMA`; `keys` is of shape (rows, `BANDS`)."""
 
-    def __init__(self, file: IO[bytes]) -> None:
-        self._writer = pq.ParquetWriter(file, SCHEMA, compression="zstd", compression_level=1)
+    seq: NDArray[np.int64]
+    ids: NDArray[np.uint64]
+    places: NDArray[np.float64]
+    keys: NDArray[np.uint32]
 
-    def add(self, columns: Mapping[str, Any], rows: int) -> None:
-        """Add so many rows, column by column (arrays, or anything that `pyarrow.array` takes); the others are null."""
-        arrays = [
-            _column(columns[field.name], field) if field.name in columns else pa.nulls(rows, field.type)
-            for field in SCHEMA
-        ]
-        self._writer.write_table(pa.table(arrays, schema=SCHEMA))
+
+class Part(NamedTuple):
+    """Some examined rows of a shard, in their order.
+
+    `facts` are those of `SCHEMA` but for `row_offset` and `row_length`. `lines` are the rows that examining did not
+    drop, as they are written; `sizes` tells for each row how many bytes of these are its line, 0 if it has none.
+    """
+
+    facts: pa.Table
+    lines: bytes | memoryview
+    sizes: NDArray[np.int64]
+    keys: Keys | None
+
+
+def table(columns: Mapping[str, Any], rows: int) -> pa.Table:
+    """Return the facts of so many rows, by columns (arrays, or what `pyarrow.array` takes); the others are null."""
+    arrays = [
+        as_array(columns[field.name], field.type) if field.name in columns else pa.nulls(rows, field.type)
+        for field in _EXAMINED
+    ]
+    return pa.table(arrays, schema=_EXAMINED)
+
+
+def as_array(values: Any, kind: pa.DataType) -> pa.Array:
+    """Return values as an array of a type."""
+    return values.cast(kind) if isinstance(values, pa.Array) else pa.array(values, kind)
+
+
+class Sidecar:
+    """Writes the rows of one shard, their facts and their band keys to three files that are whole or not there."""
+
+    def __init__(self, rows: IO[bytes], facts: IO[bytes], bands: IO[bytes]) -> None:
+        self._rows = rows
+        # Numbers are as good as random, or all alike: dictionaries of them would be work for nothing.
+        texts = [field.name for field in SCHEMA if field.type == pa.string()]
+        self._facts = pq.ParquetWriter(facts, SCHEMA, compression="lz4", use_dictionary=texts, write_statistics=["seq"])
+        self._bands = pq.ParquetWriter(bands, BANDS_SCHEMA, compression="none", use_dictionary=False)
+        self._offset = 0
+        self._held: list[pa.Table] = []
+        self._keys: list[Keys] = []
+
+    def add(self, part: Part) -> None:
+        """Write more rows, which follow those before."""
+        ends = self._offset + np.cumsum(part.sizes)
+        none = part.sizes == 0
+        places = [pa.array(ends - part.sizes, mask=none), pa.array(part.sizes, mask=none)]
+        self._held.append(pa.table([*part.facts.columns, *places], schema=SCHEMA))
+        self._rows.write(part.lines)
+        self._offset += int(part.sizes.sum())
+        if part.keys is not None:
+            self._keys.append(part.keys)
+        if sum(map(len, self._held)) >= _HELD:
+            self._write()
+
+    def _write(self) -> None:
+        """Write the facts and the keys that are held: the fewer the pieces, the less there is to write and to read."""
+        if self._held:
+            self._facts.write_table(pa.concat_tables(self._held))
+        if any(len(keys.seq) for keys in self._keys):
+            *columns, keys = map(np.concatenate, zip(*self._keys, strict=True))
+            arrays = [pa.array(column) for column in (*columns, *np.ascontiguousarray(keys.T))]
+            self._bands.write_table(pa.table(arrays, schema=BANDS_SCHEMA))
+        self._held.clear()
+        self._keys.clear()
 
     def close(self) -> None:
-        """Write the end of the file."""
-        self._writer.close()
-
-
-def _column(values: Any, field: pa.Field) -> pa.Array:
-    return values.cast(field.type) if isinstance(values, pa.Array) else pa.array(values, field.type)
-
-
-class Bands:
-    """Writes the band keys of one shard, some thousand rows at a time, to a file that is whole or not there."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        # Keys are as good as random: compression would find nothing.
-        self._writer = pq.ParquetWriter(file, BANDS_SCHEMA, compression="none", use_dictionary=False)
-
-    def add(
-        self,
-        seq: NDArray[np.int64],
-        ids: NDArray[np.uint64],
-        places: NDArray[np.float64],
-        keys: NDArray[np.uint32],
-    ) -> None:
-        """Add rows; `keys` is of shape (rows, `BANDS`)."""
-        columns = [pa.array(column) for column in (seq, ids, places, *keys.T)]
-        self._writer.write_table(pa.table(columns, schema=BANDS_SCHEMA))
-
-    def close(self) -> None:
-        """Write the end of the file."""
-        self._writer.close()
+        """Write the ends of the files."""
+        self._write()
+        self._facts.close()
+        self._bands.close()

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from phi3data import family
 from phi3data.engine import decide as deciding
+from phi3data.engine.bare import examine_bare, suits
 from phi3data.engine.decide import Decided
 from phi3data.engine.examine import REFERENCES, Summary, examine
 from phi3data.engine.given import AGAINST, GIVEN
@@ -28,12 +29,13 @@ from phi3data.sources.inputs import find
 from phi3data.sources.open import open_source, plan
 from phi3data.sources.reader import SourceConfig
 from phi3data.sources.source import SHARD, Shard, Source
+from phi3data.steps import identity
 from phi3data.steps.balance import BalanceConfig
 from phi3data.steps.decontaminate import DecontaminateConfig, read_references
 from phi3data.steps.split import SPLITS
 from phi3data.tokens import count
 from phi3data.version import VERSION
-from phi3data.workers import each, pool
+from phi3data.workers import each, pool, threads
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -129,12 +131,15 @@ def run(
             if workers > 1:
                 size = sum(shard.end - shard.start for shard in shards)
                 count.compile_kernels(tokenizer, size)
-            with pool(min(workers, len(shards))) as submit:
-                if workers > 1 and recipe.signed:
-                    submit(texts.compile_kernels, size).result()  # in one of them: here they would stay in memory
+            with pool(min(workers, len(shards))) as processes, threads(min(workers, len(shards))) as here:
+                # Processes start when they are given something: where kernels do all the work, none does.
+                submit = here if recipe.bare else processes
+                if workers > 1 and recipe.signed and not recipe.bare:
+                    for compiling in (texts.compile_kernels, identity.compile_kernels):
+                        submit(compiling, size).result()  # in one of them: here they would stay in memory
                 digests = [submit(digest, item.path or Path(sources[n].path)) for n, item in enumerate(inputs)]
                 recipes = [_for_given(recipe.examining) if place else recipe.examining for place in places]
-                summaries = _examine(submit, shards, sources, recipes, tokenizer, work, progress)
+                summaries = _examine(processes, here, shards, sources, recipes, tokenizer, work, progress)
                 decided = _decide(submit, recipe, sources, places, shards, summaries, work, progress)
                 written = [shard for shard in shards if places[shard.source] != AGAINST]
                 _write(submit, written, sources, decided, work, progress)
@@ -218,7 +223,8 @@ def _fingerprint(inputs: list[Input], parts: list[Any], recipe: Recipe) -> str:
 
 
 def _examine(
-    submit: Submit,
+    processes: Submit,
+    here: Submit,
     shards: list[Shard],
     sources: list[Source],
     recipes: list[Recipe],
@@ -237,9 +243,12 @@ def _examine(
             progress.advance(shard.end - shard.start, summaries[shard.index].rows)
         else:
             todo.append((shard, (shard, sources[shard.source], recipes[shard.source], tokenizer, folder)))
-    for shard, summary in each(submit, examine, todo):
-        summaries[shard.index] = summary
-        progress.advance(shard.end - shard.start, summary.rows)
+    light = [task for task in todo if suits(task[0], *task[1][1:3])]
+    for function, submit, tasks in ((examine_bare, here, light), (examine, processes, todo)):
+        for shard, summary in each(submit, function, [task for task in tasks if task[0].index not in summaries]):
+            if summary is not None:
+                summaries[shard.index] = summary
+                progress.advance(shard.end - shard.start, summary.rows)
     return [summaries[shard.index] for shard in shards]
 
 

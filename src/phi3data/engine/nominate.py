@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import duckdb
     from numpy.typing import NDArray
 
+_PAIRS = 4_000_000  # that are held before those found more than once are dropped (32 MB)
 _KEYS = 20_000_000  # that are held at a time (80 MB): all bands of a small data set, a few of a large one
 
 
@@ -64,24 +65,25 @@ def nominate(connection: duckdb.DuckDBPyConnection, examined: Path) -> int:
     these are.
     """
     seqs = np.asarray(connection.sql("SELECT seq FROM candidates ORDER BY seq").fetchnumpy()["seq"], np.int64)
-    found, crowded = np.zeros(0, np.uint64), np.zeros(0, np.int64)
+    found, many = [np.zeros(0, np.uint64)], np.zeros(len(seqs), np.bool_)
     keys = _keys(seqs, examined) if len(seqs) else _Keys([])
     step = max(1, min(BANDS, _KEYS // max(1, len(seqs))))
     for first in range(0, BANDS if len(seqs) else 0, step):
         bands = list(range(first, min(first + step, BANDS)))
         columns = keys.of(bands)
-        more = [found]
         for band in bands:
             near, crowd = buckets.pairs(columns[band])
-            more.append(near)
+            found.append(near)
             if len(crowd.rows):
-                crowded = np.union1d(crowded, crowd.rows)
+                many[crowd.rows] = True
                 ids, places = _wanted(connection, seqs[crowd.rows])
                 after = (band + 1) % BANDS
                 following = columns[after] if after in columns else keys.of([after])[after]
-                more.append(buckets.thinned(crowd, following[crowd.rows], ids, places))
-        found = np.unique(np.concatenate(more))
-    one, other = buckets.unpacked(found)
+                found.append(buckets.thinned(crowd, following[crowd.rows], ids, places))
+            if sum(map(len, found[1:])) > max(_PAIRS, len(found[0])):
+                found = [buckets.distinct(found)]
+    crowded = np.flatnonzero(many)
+    one, other = buckets.unpacked(buckets.distinct(found))
     _table(connection, "nominated", {"one": seqs[one], "other": seqs[other]})
     _table(connection, "crowded", {"seq": seqs[crowded]})
     return len(crowded)

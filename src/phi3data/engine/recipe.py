@@ -62,6 +62,11 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         return not self.dedup.enabled or self.balance.active or any(step.enabled for step in others)
 
     @property
+    def bare(self) -> bool:
+        """Whether duplicates of whole conversations are all that is looked for, as kernels do (`engine.bare`)."""
+        return not (self.counted or self.decontaminate.references) and self.dedup.scope == "conversation"
+
+    @property
     def examining(self) -> Recipe:
         """What examining a row depends on: recipes that decide otherwise on what was examined have the same one."""
         dedup, balance = self.dedup, self.balance

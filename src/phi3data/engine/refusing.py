@@ -64,7 +64,8 @@ class Refusing:
         return dict(sorted(found.items()))
 
     def _of_calls(self, talk: Conversation) -> Finding | None:
-        if not (talk.tools or any(turn.tool_calls or turn.tool_call_id for turn in talk.messages)):
+        calls = (turn.tool_calls or turn.function_call or turn.tool_call_id for turn in talk.messages)
+        if not (talk.tools or any(calls)):
             return None
         row = {"messages": talk.messages} | ({"tools": talk.tools} if talk.tools else {})
         return next((each for each in tools.check(msgspec.to_builtins(row)) if each.code in self._codes), None)

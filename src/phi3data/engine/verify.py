@@ -16,8 +16,10 @@ from phi3data.chat import Message
 from phi3data.engine.facts import ROW_BITS
 from phi3data.similarity.compare import scores
 from phi3data.similarity.groups import components
-from phi3data.similarity.texts import sets
+from phi3data.similarity.texts import Sets, Texts, pays, sets
+from phi3data.sources import bare
 from phi3data.sources.files import whole
+from phi3data.steps import identity
 from phi3data.steps.dedup import sides
 
 if TYPE_CHECKING:
@@ -34,8 +36,9 @@ PAIRS = pa.schema([("one", pa.int64()), ("other", pa.int64())])
 NODES = pa.schema([("seq", pa.int64()), ("row_offset", pa.int64()), ("row_length", pa.int64())])
 EDGES = pa.schema([("one", pa.int64()), ("other", pa.int64()), ("score", pa.float64())])
 # Pairs, and bytes of their rows, that are compared at a time: their texts and shingles take about ten times as much.
-_BATCH, _TEXTS = 5_000, 16 * 2**20
-_MOST = 16  # times as many where rows are all candidates of one another
+_BATCH, _TEXTS = 20_000, 16 * 2**20
+_ROWS = 1_000  # that are read at a time
+_MOST_PAIRS, _MOST_TEXTS = 80_000, 256 * 2**20  # where rows are all candidates of one another
 
 
 class Nodes(NamedTuple):
@@ -78,7 +81,7 @@ def _ends(group: NDArray[np.int64], size: NDArray[np.int64]) -> Iterator[int]:
     for place, length in enumerate(size.tolist(), start=1):
         held += length
         full = place - start >= _BATCH or held >= _TEXTS
-        if (full and place in borders) or place - start >= _MOST * _BATCH or held >= _MOST * _TEXTS:
+        if (full and place in borders) or place - start >= _MOST_PAIRS or held >= _MOST_TEXTS:
             yield place
             start, held, before = place, 0, place
     if before < len(group):
@@ -90,27 +93,55 @@ def verify(folder: Path, number: int, examined: Path, scope: Scope, floor: float
     nodes = pq.read_table(folder / f"{number:06d}.nodes.parquet")
     pairs = pq.read_table(folder / f"{number:06d}.pairs.parquet")
     ends = np.column_stack([np.asarray(pairs["one"]), np.asarray(pairs["other"])])
-    asked, answered = _texts(nodes, examined, scope)
-    score = scores([sets(asked), sets(answered)], ends, floor)
+    score = scores(_sets(nodes, examined, scope), ends, floor)
     found = score >= floor
     seq = np.asarray(nodes["seq"])
     columns = [seq[ends[found, 0]], seq[ends[found, 1]], score[found]]
     _save(pa.table([pa.array(column) for column in columns], schema=EDGES), folder / f"{number:06d}.edges.parquet")
 
 
-def _texts(nodes: pa.Table, examined: Path, scope: Scope) -> tuple[list[str], list[str]]:
-    """Read the rows in the order in which they stand on the disk; return the texts of both sides."""
+def _sets(nodes: pa.Table, examined: Path, scope: Scope) -> list[Sets]:
+    """Return the sets of shingles of what the rows ask, and of what they answer."""
+    lines = _lines(nodes, examined)
+    kernel = scope == "conversation" and pays(sum(map(len, lines)))
+    of = _read_sets if kernel else _decoded_sets
+    made = [of(lines[start : start + _ROWS], scope) for start in range(0, len(lines), _ROWS)]
+    starts = np.append(0, np.cumsum(np.concatenate([one.sizes for one in made])))
+    both = Sets(np.concatenate([one.hashes for one in made]), starts)
+    return [both.take(2 * np.arange(len(lines)) + number) for number in (0, 1)]
+
+
+def _decoded_sets(lines: list[bytes], scope: Scope) -> Sets:
+    """Return two sets for each row: what it asks, and what it answers."""
+    return sets([side for line in lines for side in sides(_decode(line).messages, scope)])
+
+
+def _read_sets(lines: list[bytes], scope: Scope) -> Sets:
+    """Return the same by kernels, for plain messages."""
+    found = bare.read(b"".join(lines), encode=False)
+    read, others = np.flatnonzero(found.messages), np.flatnonzero(found.messages == 0)
+    rows = np.append(0, np.cumsum(found.messages[read]))
+    held = sets(identity.sides(identity.normal(Texts(found.text, found.ends)), found.roles, rows))
+    if not len(others):
+        return held
+    more = _decoded_sets([lines[place] for place in others.tolist()], scope)
+    both = Sets(np.concatenate([held.hashes, more.hashes]), np.append(held.starts, held.starts[-1] + more.starts[1:]))
+    order = np.argsort(np.concatenate([read, others]))
+    return both.take(np.column_stack([2 * order, 2 * order + 1]).ravel())
+
+
+def _lines(nodes: pa.Table, examined: Path) -> list[bytes]:
+    """Read the rows in the order in which they stand on the disk."""
     seq, offset, length = (np.asarray(nodes[name]) for name in NODES.names)
-    asked, answered = [""] * len(seq), [""] * len(seq)
+    lines = [b""] * len(seq)
     order = np.argsort(seq)
     shards = seq[order] >> ROW_BITS
     for mine in np.split(order, np.flatnonzero(np.diff(shards)) + 1):
-        with (examined / f"{seq[mine[0]] >> ROW_BITS:06d}.rows").open("rb") as rows:
+        with (examined / f"{seq[mine[0]] >> ROW_BITS:06d}.rows").open("rb", buffering=0) as rows:
             for place in mine.tolist():
                 rows.seek(offset[place])
-                messages = _decode(rows.read(length[place])).messages
-                asked[place], answered[place] = sides(messages, scope)
-    return asked, answered
+                lines[place] = rows.read(length[place])
+    return lines
 
 
 def _save(table: pa.Table, path: Path) -> None:

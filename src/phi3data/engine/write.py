@@ -8,10 +8,12 @@ from __future__ import annotations
 import base64
 import codecs
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from phi3data.engine.facts import ROW_BITS
@@ -21,6 +23,8 @@ from phi3data.steps.split import SPLITS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from numpy.typing import NDArray
 
     from phi3data.engine.decide import Base
     from phi3data.sources.source import Shard, Source
@@ -42,11 +46,13 @@ LEDGER = pa.schema(
     ]
 )
 _FACTS = [
-    "seq", "line", "record", "sub", "offset", "length", "dropped", "step", "reason", "evidence", "label",
-    "balanced_by", "tokens", "supervised",
+    "line", "record", "sub", "offset", "length", "dropped", "step", "reason", "evidence", "label", "balanced_by",
+    "tokens", "supervised", "row_offset", "row_length",
 ]  # fmt: skip
+_HEAD = ("row_id", "source", "line", "step", "reason", "evidence")  # of a dropped row
+_KEPT, _CHANGED, _DROPPED = range(3)
+_ACTIONS = pa.array(["kept", "changed", "dropped"])
 _CHUNK = 2**20
-_BATCH = 5000
 _encode = msgspec.json.Encoder().encode
 
 
@@ -58,73 +64,129 @@ def write(shard: Shard, source: Source, base: Base, before: list[int], examined:
     name = f"{shard.index:06d}"
     first = shard.index << ROW_BITS
     mine = [("seq", ">=", first), ("seq", "<", first + (1 << ROW_BITS))]
-    decisions = _rows(pq.read_table(decided / "decisions.parquet", filters=mine))
-    facts = _rows(pq.read_table(examined / f"{name}.facts.parquet", columns=_FACTS))
-    ledger: list[dict[str, Any]] = []
-    lines = list(before)
-    with (
-        (examined / f"{name}.rows").open("rb") as rows,
-        Path(source.path).open("rb") as raw,
-        whole(to / f"{name}.train") as train,
-        whole(to / f"{name}.validation") as validation,
-        whole(to / f"{name}.test") as test,
-        whole(to / f"{name}.dropped") as dropped,
-    ):
-        outputs = (train, validation, test)
-        for fact in facts:
-            entry = _entry(fact, source, base)
-            copies: list[dict[str, Any]] = []
-            if not fact["dropped"]:
-                decision = next(decisions)
-                row = rows.readline()
-                if decision["step"] is not None:
-                    evidence = _encode(_reasoned(decision, fact)).decode()
-                    entry.update(action="dropped", step=decision["step"], reason=decision["code"], evidence=evidence)
-                else:
-                    split, times = decision["split"], decision["times"]
-                    outputs[split].write(row * times)
-                    entry.update(output=f"{SPLITS[split]}.jsonl", output_line=lines[split] + 1)
-                    copies = [_copy(entry, number, _reasoned(decision, fact)) for number in range(1, times)]
-                    lines[split] += times
-            if entry["action"] == "dropped":
-                _write_dropped(dropped, raw, entry, fact)
-            ledger += (entry, *copies)
-    table = pa.Table.from_pylist(ledger, LEDGER)
+    with pq.ParquetFile(examined / f"{name}.facts.parquet") as file:
+        facts = file.read(_FACTS, use_threads=False)
+    fates = _fates(facts, pq.read_table(decided / "decisions.parquet", filters=mine, use_threads=False))
+    lines = (examined / f"{name}.rows").read_bytes()
+    places = np.asarray(facts["row_offset"].fill_null(0)), np.asarray(facts["row_length"].fill_null(0))
+    for number, split in enumerate(SPLITS):
+        rows = np.flatnonzero(fates.split == number)
+        with whole(to / f"{name}.{split}") as out:
+            out.writelines(_runs(memoryview(lines), *places, np.repeat(rows, fates.times[rows])))
+    ledger = _ledger(facts, fates, source, base, before)
+    with whole(to / f"{name}.dropped") as dropped, Path(source.path).open("rb") as raw:
+        gone = np.flatnonzero(fates.actions == _DROPPED)
+        columns = [ledger[column].take(gone).to_pylist() for column in _HEAD]
+        spans = zip(*(facts[column].take(gone).to_pylist() for column in ("offset", "length")), strict=True)
+        for (offset, length), *values in zip(spans, *columns, strict=True):
+            _write_dropped(dropped, raw, dict(zip(_HEAD, values, strict=True)), offset, length)
     with whole(to / f"{name}.ledger.parquet") as file:
-        pq.write_table(table, file, compression="zstd", compression_level=1)
+        # Read once more, and packed then.
+        pq.write_table(_with_copies(ledger, facts, fates), file, compression="none", use_dictionary=False)
 
 
-def _rows(table: pa.Table) -> Iterator[dict[str, Any]]:
-    """Yield the rows of a table without making objects of all of them at once."""
-    for batch in table.to_batches(_BATCH):
-        yield from batch.to_pylist()
+class _Fates(NamedTuple):
+    """What becomes of each row of a shard: its action, its split (-1 for none), and how often it is written.
+
+    `decisions` are those of the rows at the places `alive`.
+    """
+
+    actions: NDArray[np.int8]
+    split: NDArray[np.int8]
+    times: NDArray[np.int64]
+    alive: NDArray[np.int64]
+    decisions: pa.Table
 
 
-def _entry(fact: dict[str, Any], source: Source, base: Base) -> dict[str, Any]:
-    record = fact["record"] + base.record + 1
-    row_id = f"{source.index + 1}:{record}" + (f".{fact['sub']}" if fact["sub"] else "")
-    return {
-        "row_id": row_id,
-        "source": source.name,
-        "line": record if source.tabular else fact["line"] + base.line + 1,
-        "action": "dropped" if fact["dropped"] else "changed" if fact["step"] else "kept",
-        "step": fact["step"],
-        "reason": fact["reason"],
-        "evidence": fact["evidence"],
-        "label": fact["label"],
-        "tokens": fact["tokens"],
-        "supervised_tokens": fact["supervised"],
+def _fates(facts: pa.Table, decisions: pa.Table) -> _Fates:
+    alive = np.flatnonzero(~np.asarray(facts["dropped"]))
+    split, times = np.full(len(facts), -1, np.int8), np.zeros(len(facts), np.int64)
+    split[alive] = np.asarray(decisions["split"].fill_null(-1))
+    times[alive] = np.asarray(decisions["times"])
+    actions = np.where(np.asarray(facts["step"].is_null()), _KEPT, _CHANGED)
+    actions[split < 0] = _DROPPED
+    return _Fates(actions.astype(np.int8), split, times, alive, decisions)
+
+
+def _runs(
+    data: memoryview, offsets: NDArray[np.int64], sizes: NDArray[np.int64], rows: NDArray[np.int64]
+) -> Iterator[memoryview]:
+    """Yield the lines of rows, those that follow one another in one."""
+    starts, ends = offsets[rows], offsets[rows] + sizes[rows]
+    apart = np.flatnonzero(starts[1:] != ends[:-1])
+    firsts, lasts = np.append(0, apart + 1)[: len(rows)], np.append(apart, len(rows) - 1)
+    for start, end in zip(starts[firsts].tolist(), ends[lasts[: len(firsts)]].tolist(), strict=True):
+        yield data[start:end]
+
+
+def _ledger(facts: pa.Table, fates: _Fates, source: Source, base: Base, before: list[int]) -> pa.Table:
+    """Return the ledger's line of each row."""
+    records = np.asarray(facts["record"]) + base.record + 1
+    subs = facts["sub"].to_pylist()
+    row_ids = [f"{source.index + 1}:{record}" for record in records.tolist()]
+    if any(subs):
+        row_ids = [f"{row_id}.{sub}" if sub else row_id for row_id, sub in zip(row_ids, subs, strict=True)]
+    placed = fates.split >= 0
+    lines = np.zeros(len(facts), np.int64)
+    for number, held in enumerate(before):
+        rows = np.flatnonzero(fates.split == number)
+        lines[rows] = held + np.cumsum(fates.times[rows]) - fates.times[rows] + 1
+    gone = fates.actions[fates.alive] == _DROPPED
+    told = fates.decisions.filter(pa.array(gone))
+    evidence = [_encode(item).decode() for item in _reasons(told, facts.take(pa.array(fates.alive[gone])))]
+    mask = np.zeros(len(facts), np.bool_)
+    mask[fates.alive[gone]] = True
+    count = len(facts)
+    columns = {
+        "row_id": row_ids,
+        "source": pa.repeat(source.name, count),
+        "line": records if source.tabular else np.asarray(facts["line"]) + base.line + 1,
+        "action": _ACTIONS.take(pa.array(fates.actions)),
+        "step": _replaced(facts["step"], mask, told["step"]),
+        "reason": _replaced(facts["reason"], mask, told["code"]),
+        "evidence": _replaced(facts["evidence"], mask, pa.array(evidence, pa.string())),
+        "output": pa.array([f"{split}.jsonl" for split in SPLITS]).take(pa.array(fates.split, mask=~placed)),
+        "output_line": pa.array(lines, mask=~placed),
+        "label": facts["label"],
+        "tokens": facts["tokens"],
+        "supervised_tokens": facts["supervised"],
     }
+    return pa.table(columns, schema=LEDGER)
 
 
-def _reasoned(decision: dict[str, Any], fact: dict[str, Any]) -> dict[str, Any]:
-    """Return the evidence of a decision: the row that another one goes for, or the group that was balanced."""
-    if decision["kept"] is None:
-        return {"group": fact["balanced_by"] or NONE, "before": decision["before"], "after": decision["after"]}
-    evidence = {"kept": decision["kept"], "kind": decision["kind"]}
-    if decision["kind"] == "near":
-        evidence["score"] = round(decision["score"], 3)
-    return evidence if decision["place"] is None else {**evidence, "place": decision["place"]}
+def _replaced(column: pa.ChunkedArray, mask: NDArray[np.bool_], values: Any) -> pa.ChunkedArray:
+    """Return a column with other values at the places of a mask."""
+    values = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
+    return pc.replace_with_mask(column, pa.array(mask), values)
+
+
+def _reasons(decisions: pa.Table, facts: pa.Table) -> Iterator[dict[str, Any]]:
+    """Yield the evidence of decisions: the row that another one goes for, or the group that was balanced."""
+    wanted = ("kept", "kind", "score", "place", "before", "after")
+    columns = [decisions[column].to_pylist() for column in wanted]
+    groups = facts["balanced_by"].to_pylist()
+    for group, kept, kind, score, place, before, after in zip(groups, *columns, strict=True):
+        if kept is None:
+            yield {"group": group or NONE, "before": before, "after": after}
+            continue
+        evidence = {"kept": kept, "kind": kind}
+        if kind == "near":
+            evidence["score"] = round(score, 3)
+        yield evidence if place is None else {**evidence, "place": place}
+
+
+def _with_copies(ledger: pa.Table, facts: pa.Table, fates: _Fates) -> pa.Table:
+    """Return the ledger with a line for each added copy of a row, behind that of the row."""
+    several = np.flatnonzero(fates.times > 1)
+    if not len(several):
+        return ledger
+    told = fates.decisions.take(pa.array(np.searchsorted(fates.alive, several)))
+    evidence = dict(zip(several.tolist(), _reasons(told, facts.take(pa.array(several))), strict=True))
+    lines: list[dict[str, Any]] = []
+    for row, entry in enumerate(ledger.to_pylist()):
+        lines.append(entry)
+        lines += [_copy(entry, number, evidence[row]) for number in range(1, int(fates.times[row]))]
+    return pa.Table.from_pylist(lines, LEDGER)
 
 
 def _copy(entry: dict[str, Any], number: int, evidence: dict[str, Any]) -> dict[str, Any]:
@@ -140,28 +202,39 @@ def _copy(entry: dict[str, Any], number: int, evidence: dict[str, Any]) -> dict[
     }
 
 
-def _write_dropped(out: IO[bytes], raw: IO[bytes], entry: dict[str, Any], fact: dict[str, Any]) -> None:
+def _write_dropped(out: IO[bytes], raw: IO[bytes], head: dict[str, Any], offset: int, length: int) -> None:
     """Write a dropped row: where it stood, why it went, and its bytes as they were.
 
     `raw` is the row's text; `raw_base64` stands in its place where the bytes are not UTF-8. Copied in chunks: a row may
     be larger than memory.
     """
-    head = {column: entry[column] for column in ("row_id", "source", "line", "step", "reason")}
-    head["evidence"] = msgspec.Raw(entry["evidence"].encode()) if entry["evidence"] else None
+    head["evidence"] = msgspec.Raw(head["evidence"].encode()) if head["evidence"] else None
+    raw.seek(offset)
+    if length <= _CHUNK and (text := _text(raw.read(length))) is not None:
+        head["raw"] = text
+        out.write(_encode(head) + b"\n")
+        return
     out.write(_encode(head)[:-1])
-    raw.seek(fact["offset"])
-    if _is_utf8(raw, fact["length"]):
-        raw.seek(fact["offset"])
+    raw.seek(offset)
+    if _is_utf8(raw, length):
+        raw.seek(offset)
         out.write(b',"raw":"')
         decoder = codecs.getincrementaldecoder("utf-8")()
-        for chunk in _chunks(raw, fact["length"]):
+        for chunk in _chunks(raw, length):
             out.write(_encode(decoder.decode(chunk))[1:-1])
     else:
-        raw.seek(fact["offset"])
+        raw.seek(offset)
         out.write(b',"raw_base64":"')
-        for chunk in _chunks(raw, fact["length"]):  # all but the last are a multiple of 3 long: no padding inside
+        for chunk in _chunks(raw, length):  # all but the last are a multiple of 3 long: no padding inside
             out.write(base64.b64encode(chunk))
     out.write(b'"}\n')
+
+
+def _text(data: bytes) -> str | None:
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return None
 
 
 def _chunks(file: IO[bytes], length: int) -> Iterator[bytes]:

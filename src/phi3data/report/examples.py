@@ -45,12 +45,15 @@ def choose(run: Run, db: duckdb.DuckDBPyConnection) -> list[Example]:
     columns += ", kept, place, kind, score, balanced_by, before, after"
     picked = db.execute(
         f"""
-        SELECT 'dropped' AS action, {columns} FROM rows WHERE fate IS NULL
-        QUALIFY row_number() OVER (PARTITION BY final_step, final_reason ORDER BY {spread}, seq) <= {_PER_REASON}
-        UNION ALL SELECT 'changed', {columns} FROM rows WHERE fate IS NOT NULL AND changes IS NOT NULL
-        QUALIFY row_number() OVER (PARTITION BY reason ORDER BY {spread}, seq) <= {_PER_REASON}
-        UNION ALL (SELECT 'kept', {columns} FROM rows WHERE fate IS NOT NULL AND changes IS NULL
-        ORDER BY {spread}, seq LIMIT {_KEPT})
+        WITH picked AS (
+            SELECT seq, 'dropped' AS action FROM rows WHERE fate IS NULL
+            QUALIFY row_number() OVER (PARTITION BY final_step, final_reason ORDER BY {spread}, seq) <= {_PER_REASON}
+            UNION ALL SELECT seq, 'changed' FROM rows WHERE fate IS NOT NULL AND changes IS NOT NULL
+            QUALIFY row_number() OVER (PARTITION BY reason ORDER BY {spread}, seq) <= {_PER_REASON}
+            UNION ALL (SELECT seq, 'kept' FROM rows WHERE fate IS NOT NULL AND changes IS NULL
+            ORDER BY {spread}, seq LIMIT {_KEPT})
+        )
+        SELECT action, {columns} FROM picked JOIN whole USING (seq)
         """  # noqa: S608 (numbers and names of ours)
     )
     names = [column[0] for column in picked.description]

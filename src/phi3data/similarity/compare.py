@@ -33,18 +33,18 @@ def scores(sides: list[Sets], pairs: NDArray[np.int64], floor: float) -> NDArray
     `pairs`, of shape (pairs, 2), are the rows that are compared, as places in the sets. Witnesses are taken from the
     other pairs of a row, in the order of the places: give rows places that do not depend on the order they came in.
     """
-    alike = [_jaccard(side, pairs) for side in sides]
+    common = [texts.shared(side, pairs) for side in sides]
+    alike = [_jaccard(side, pairs, both) for side, both in zip(sides, common, strict=True)]
     score: NDArray[np.float64] = np.minimum.reduce(alike)
     one_question = (alike[0] == 1) & (sides[0].sizes[pairs[:, 0]] > 0)
     for number, (side, similarity) in enumerate(zip(sides, alike, strict=True)):
         doubtful = (score >= floor) & (similarity < 1) & ((number == 0) | ~one_question)
         triples, place = _triples(pairs, similarity >= floor, np.flatnonzero(doubtful))
-        np.minimum.at(score, place, _masked(side, triples, floor))
+        np.minimum.at(score, place, _masked(side, triples, common[number][place], floor))
     return score
 
 
-def _jaccard(side: Sets, pairs: NDArray[np.int64]) -> NDArray[np.float64]:
-    common = texts.shared(side, pairs)
+def _jaccard(side: Sets, pairs: NDArray[np.int64], common: NDArray[np.int64]) -> NDArray[np.float64]:
     union = side.sizes[pairs[:, 0]] + side.sizes[pairs[:, 1]] - common
     return np.where(union == 0, 1.0, common / np.maximum(union, 1))
 
@@ -74,20 +74,23 @@ def _triples(
     return np.concatenate(found), np.concatenate(places)
 
 
-def _masked(side: Sets, triples: NDArray[np.int64], floor: float) -> NDArray[np.float64]:
-    """Return the similarity of x and y without what z shares with both, where z shows a slot; else 1."""
+def _masked(side: Sets, triples: NDArray[np.int64], common: NDArray[np.int64], floor: float) -> NDArray[np.float64]:
+    """Return the similarity of x and y without what z shares with both, where z shows a slot; else 1.
+
+    `common` is how much x and y share.
+    """
+    out = np.ones(len(triples))
     x, y, z = (side.sizes[triples[:, n]] for n in range(3))
-    xy, xz, yz = (texts.shared(side, triples[:, [i, j]]) for i, j in ((0, 1), (0, 2), (1, 2)))
-    xyz = texts.shared(side, triples)
-    only_x, only_y = x - xy, y - xy
-    slot = (
-        (only_x > 0)
-        & (only_y > 0)
-        & (z - xz - yz + xyz > 0)
-        & ((xz - xyz) * _SLACK <= only_x)
-        & ((yz - xyz) * _SLACK <= only_y)
-        & (xz >= floor * (x + z - xz))
-        & (yz >= floor * (y + z - yz))
-    )
-    left = xy - xyz
-    return np.where(slot, left / np.maximum(left + only_x + only_y, 1), 1.0)
+    only_x, only_y = x - common, y - common
+    left = np.flatnonzero((only_x > 0) & (only_y > 0))  # the triples that may show one, fewer with every count
+    shares: list[NDArray[np.int64]] = []
+    for end, size in ((0, x), (1, y)):
+        both = texts.shared(side, triples[left][:, [end, 2]])
+        like = both >= floor * (size[left] + z[left] - both)
+        left, shares = left[like], [held[like] for held in (*shares, both)]
+    xz, yz = shares
+    xyz = texts.shared(side, triples[left])
+    only_x, only_y, same = only_x[left], only_y[left], common[left] - xyz
+    slot = (z[left] - xz - yz + xyz > 0) & ((xz - xyz) * _SLACK <= only_x) & ((yz - xyz) * _SLACK <= only_y)
+    out[left] = np.where(slot, same / np.maximum(same + only_x + only_y, 1), 1.0)
+    return out

@@ -21,6 +21,13 @@ PERMUTATIONS = 128
 SMALL_TEXT, SMALL_GROUPS = 3_000_000, 20_000
 
 
+class Texts(NamedTuple):
+    """Normalised texts in UTF-8: text `n` is `data[ends[n]:ends[n + 1]]`. What is made of them is made by kernels."""
+
+    data: NDArray[np.uint8]
+    ends: NDArray[np.int64]
+
+
 class Signatures(NamedTuple):
     """MinHash signatures, of shape (rows, `PERMUTATIONS`), and the number of tokens of the longest text of each row."""
 
@@ -39,6 +46,12 @@ class Sets(NamedTuple):
         """How many shingles each text has."""
         return np.diff(self.starts)
 
+    def take(self, places: NDArray[np.int64]) -> Sets:
+        """Return the sets of some texts, in the order of their places."""
+        sizes = self.sizes[places]
+        starts = np.append(0, np.cumsum(sizes))
+        return Sets(self.hashes[np.repeat(self.starts[places] - starts[:-1], sizes) + np.arange(starts[-1])], starts)
+
 
 def _permutations() -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
     """Return the factors (odd) and the terms of the permutations: always the same, so that signatures compare."""
@@ -50,21 +63,23 @@ _FACTORS, _TERMS = _permutations()
 _left = SMALL_TEXT  # code points that this process still does with numpy
 
 
-def signatures(texts: Sequence[str] | pa.Array, *, sides: int = 1, kernel: bool | None = None) -> Signatures:
+def signatures(texts: Sequence[str] | pa.Array | Texts, *, sides: int = 1, kernel: bool | None = None) -> Signatures:
     """Return the signatures of rows of `sides` texts each, which follow one another in `texts`.
 
-    The texts are normalised, or come as they are in an Arrow array. The shingles of different sides are never equal.
+    The texts are normalised; an Arrow array may have them as they are. The shingles of different sides are never equal.
     `kernel` chooses how they are made, and changes nothing of what is made.
     """
-    rows = len(texts) // sides
-    values = np.full((rows, PERMUTATIONS), 0xFFFFFFFF, np.uint32)
-    tokens = np.zeros(rows, np.int64)
-    if _with_kernel(texts) if kernel is None else kernel:
+    if isinstance(texts, Texts) or (_with_kernel(texts) if kernel is None else kernel):
         from phi3data.similarity import kernel as compiled
 
         buffer, offsets = _buffers(texts)
-        compiled.signatures(buffer, offsets, sides, _FACTORS, _TERMS, values, tokens)
-        return Signatures(values, tokens)
+        rows = (len(offsets) - 1) // sides
+        signed = Signatures(np.full((rows, PERMUTATIONS), 0xFFFFFFFF, np.uint32), np.zeros(rows, np.int64))
+        compiled.signatures(buffer, offsets, sides, _FACTORS, _TERMS, signed.values, signed.tokens)
+        return signed
+    rows = len(texts) // sides
+    values = np.full((rows, PERMUTATIONS), 0xFFFFFFFF, np.uint32)
+    tokens = np.zeros(rows, np.int64)
     listed = _normalised(texts)
     for row in range(rows):
         both = listed[row * sides : (row + 1) * sides]
@@ -74,17 +89,18 @@ def signatures(texts: Sequence[str] | pa.Array, *, sides: int = 1, kernel: bool 
     return Signatures(values, tokens)
 
 
-def sets(texts: Sequence[str] | pa.Array, *, kernel: bool | None = None) -> Sets:
+def sets(texts: Sequence[str] | pa.Array | Texts, *, kernel: bool | None = None) -> Sets:
     """Return the set of shingles of each text; texts and `kernel` as in `signatures`."""
-    starts = np.zeros(len(texts) + 1, np.int64)
-    if _with_kernel(texts) if kernel is None else kernel:
+    if isinstance(texts, Texts) or (_with_kernel(texts) if kernel is None else kernel):
         from phi3data.similarity import kernel as compiled
 
         buffer, offsets = _buffers(texts)
+        starts = np.zeros(len(offsets), np.int64)
         hashes = np.empty(int(offsets[-1] - offsets[0]), np.uint64)  # no text has more shingles than bytes
         compiled.sets(buffer, offsets, hashes, starts)
         return Sets(hashes[: starts[-1]].copy(), starts)
     found = [np.unique(plain.shingles(text)) for text in _normalised(texts)]
+    starts = np.zeros(len(found) + 1, np.int64)
     starts[1:] = np.cumsum([len(one) for one in found])
     return Sets(np.concatenate([*found, np.empty(0, np.uint64)]), starts)
 
@@ -111,6 +127,11 @@ def compile_kernels(size: int) -> None:
         shared(sets(words, kernel=True), np.array([[0, 1], [1, 0]], np.int64), kernel=True)
 
 
+def pays(size: int) -> bool:
+    """Tell whether the kernels are worth loading for texts of `size` code points, or are loaded."""
+    return size > SMALL_TEXT or "phi3data.similarity.kernel" in sys.modules
+
+
 def _with_kernel(texts: Sequence[str] | pa.Array) -> bool:
     global _left  # noqa: PLW0603 (how much of the start-up time this process has made up for)
     if _left > 0 and "phi3data.similarity.kernel" not in sys.modules:
@@ -122,8 +143,10 @@ def _normalised(texts: Sequence[str] | pa.Array) -> Sequence[str]:
     return [normalise(text or "") for text in texts.to_pylist()] if isinstance(texts, pa.Array) else texts
 
 
-def _buffers(texts: Sequence[str] | pa.Array) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+def _buffers(texts: Sequence[str] | pa.Array | Texts) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """Return the bytes of the texts and where each begins. Text beyond ASCII in an Arrow array is normalised first."""
+    if isinstance(texts, Texts):
+        return texts
     if isinstance(texts, pa.Array):
         buffer, offsets = _arrow(texts)
         if not (buffer[offsets[0] : offsets[-1]] < 128).all():

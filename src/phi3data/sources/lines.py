@@ -43,23 +43,39 @@ class Block(msgspec.Struct, frozen=True):
         return len(self.lines) + bool(self.too_long)
 
 
-def block(source: Source, shard: Shard) -> Block:
-    """Read the lines whose first byte lies in the shard."""
+class Span(NamedTuple):
+    """The bytes of the lines that begin in a shard, as in `Block`; a line read beyond the shard is without its end."""
+
+    start: int
+    data: bytes
+    too_long: int
+    ended: bool
+
+
+def span(source: Source, shard: Shard) -> Span:
+    """Read the bytes of the lines whose first byte lies in the shard."""
     with Path(source.path).open("rb") as file:
         start = _first_line(file, source, shard)
         if start is None:
-            return Block(shard.end, [], 0, ended=True, returns=False)
+            return Span(shard.end, b"", 0, ended=True)
         file.seek(start)
         data = file.read(shard.end - start)
-        lines, returns = data.split(b"\n"), b"\r" in data
-        tail = lines.pop()
-        if not tail:
-            return Block(start, lines, 0, ended=True, returns=returns)
-        rest, length, ended = _rest_of_line(file, len(tail))
+        whole = data.rfind(b"\n") + 1
+        if whole == len(data):
+            return Span(start, data, 0, ended=True)
+        rest, length, ended = _rest_of_line(file, len(data) - whole)
         if length > MAX_RECORD:
-            return Block(start, lines, length, ended=ended, returns=returns)
-        lines.append(tail + rest)
-        return Block(start, lines, 0, ended=ended, returns=returns or b"\r" in rest)
+            return Span(start, data[:whole], length, ended=ended)
+        return Span(start, data + rest, 0, ended=ended)
+
+
+def block(source: Source, shard: Shard) -> Block:
+    """Read the lines whose first byte lies in the shard."""
+    found = span(source, shard)
+    lines = found.data.split(b"\n")
+    if not lines[-1]:
+        lines.pop()
+    return Block(found.start, lines, found.too_long, found.ended, returns=b"\r" in found.data)
 
 
 def read(source: Source, shard: Shard) -> Iterator[Raw]:

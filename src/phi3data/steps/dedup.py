@@ -74,7 +74,7 @@ class DedupConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 # Openings shorter than this (in normalised characters) are greetings; what follows them makes the prompt.
-_GREETING = 24
+GREETING = 24
 
 
 class Identity(msgspec.Struct, frozen=True):
@@ -249,7 +249,7 @@ def _prompt_key(messages: Sequence[Message], folded: list[str]) -> int:
     for message, text in zip(messages[:last], folded, strict=False):
         if message.role == "system":
             continue
-        if message.role == "assistant" and length >= _GREETING:
+        if message.role == "assistant" and length >= GREETING:
             break
         parts.append(f"\x1e{message.role}\x1f{text}\x1f")
         length += len(text)

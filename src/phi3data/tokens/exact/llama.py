@@ -19,8 +19,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from phi3data.jit import kernel
-from phi3data.tokens.exact.jit import Number, inlined
+from phi3data.jit import Number, inlined, kernel
 from phi3data.tokens.exact.kinds import SPACE
 
 if TYPE_CHECKING:

@@ -18,11 +18,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from phi3data.jit import kernel
+from phi3data.jit import Number, address, inlined, kernel, load8
 from phi3data.tokens.exact import kinds
 from phi3data.tokens.exact.classes import BEYOND, LETTER, LOWER, NEWLINE, NUMBER, SPACE, UPPER, Classes, Keep, classes
 from phi3data.tokens.exact.engine import mark
-from phi3data.tokens.exact.jit import Number, address, inlined, load8
 from phi3data.tokens.exact.seams import PLANE
 
 if TYPE_CHECKING:

@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from phi3data.jit import kernel
-from phi3data.tokens.exact.jit import Number, address, inlined, load8, load64
+from phi3data.jit import Number, address, inlined, kernel, load8, load64
 from phi3data.tokens.exact.kinds import RANKS
 
 if TYPE_CHECKING:

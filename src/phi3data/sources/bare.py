@@ -1,0 +1,58 @@
+"""Lines that are nothing but messages, some thousand at a time and without an object for each: texts in one buffer.
+
+A line is read here if it is an object with the one key `messages`, whose items have a role (system, user or assistant)
+and a text and no more, in strict JSON. So no key is there twice, and the line says what the reader of any chat row
+would find in it. Left to that reader are all other lines, surrogates, and characters that are escaped where rows are
+written. The kernels release the GIL.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_LINE_FEED = 10
+_SHORTEST = len('{"role":"user","content":""}')
+
+
+class Bare(NamedTuple):
+    """The lines of a buffer, and what those hold that were read.
+
+    Line `n` begins at `begins[n]`; `messages[n]` of its messages were read, 0 if it is left to others, and `sizes[n]`
+    bytes of `encoded` are its line in an output. Message `m` has the role `roles[m]` (0 to 2: system, user, assistant),
+    and its text ends at `ends[m + 1]` in `text`, in UTF-8.
+    """
+
+    begins: NDArray[np.int64]
+    messages: NDArray[np.int64]
+    text: NDArray[np.uint8]
+    ends: NDArray[np.int64]
+    roles: NDArray[np.uint8]
+    encoded: NDArray[np.uint8]
+    sizes: NDArray[np.int64]
+
+
+def read(data: bytes, *, encode: bool = True) -> Bare:
+    """Read lines, each of which ends in a line feed; none of them if they are not UTF-8.
+
+    Without `encode` there are no lines for an output.
+    """
+    from phi3data.sources import bare_kernel
+
+    buffer = np.frombuffer(data, np.uint8)
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        begins = np.append(0, np.flatnonzero(buffer == _LINE_FEED)[:-1] + 1)
+        none = np.zeros(0, np.uint8)
+        return Bare(begins, np.zeros_like(begins), none, np.zeros(1, np.int64), none, none, np.zeros_like(begins))
+    lines, most = data.count(b"\n"), len(data) // _SHORTEST + 1
+    begins, messages, sizes = (np.zeros(lines, np.int64) for _ in range(3))
+    text, encoded = np.empty(len(data), np.uint8), np.empty(len(data) * encode, np.uint8)
+    ends, roles = np.zeros(most + 1, np.int64), np.zeros(most, np.uint8)
+    count, size, written = bare_kernel.read(buffer, begins, text, ends, roles, messages, encoded, sizes)
+    return Bare(begins, messages, text[:size], ends[: count + 1], roles[:count], encoded[:written], sizes)

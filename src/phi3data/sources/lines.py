@@ -43,7 +43,7 @@ class Block(msgspec.Struct, frozen=True):
         return len(self.lines) + bool(self.too_long)
 
 
-class Span(NamedTuple):
+class Span(msgspec.Struct, frozen=True):
     """The bytes of the lines that begin in a shard, as in `Block`; a line read beyond the shard is without its end."""
 
     start: int

@@ -63,8 +63,20 @@ class RunFolder:
         """Return run.json. Raises `OutputError` where it is not one."""
         try:
             return msgspec.json.decode((self.path / "run.json").read_bytes(), type=dict[str, Any])
+        except FileNotFoundError:
+            raise OutputError(f"{self.path}: {self._instead()}") from None
         except (OSError, msgspec.DecodeError) as error:
             raise OutputError(f"{self.path}: is no run folder: run.json cannot be read: {error}") from None
+
+    def _instead(self) -> str:
+        """Return what is there instead of a run, and what to do."""
+        if not self.path.exists():
+            return "is no run folder: there is no such folder: give the output of phi3train run"
+        if (self.path / "train.jsonl").is_file():
+            return "is no run folder but prepared data: phi3train init --data trains on it first"
+        if (self.path / "manifest.json").is_file():
+            return "is no run folder but a bundle: give the run that it was made of"
+        return "is no run folder: it has no run.json: give the output of phi3train run"
 
     def write(self, name: str, value: Any) -> None:
         """Write a JSON file of the folder, whole or not at all."""

@@ -134,7 +134,7 @@ def test_a_bundle_has_what_foundry_local_looks_for_and_answers_as_before(bundle:
     assert (said.facts["precision"], said.facts["provider"], said.facts["eos_token_id"]) == ("fp32", "cpu", ends)
     card = (bundle / "MODEL_CARD.md").read_text("utf-8")
     assert "library_name: onnx\n" in card
-    assert "then `foundry model run support`. What is expected is in fp32." in card
+    assert "then `foundry model run support`. `deploy/expected.json` holds what the weights answered in fp32." in card
     found = {each.name: each for each in verify(bundle)}
     assert {each.state for each in found.values()} == {"passed"}, found
     assert found["settings"].found == f"vocabulary {settings['vocab_size']}, context 8,192; support:1 writes 'phi-3'"
@@ -221,7 +221,7 @@ _GENAI, _LOCAL = "model/genai_config.json", "model/inference_model.json"
          "model/model.onnx names C:\\Users\\ann\\run"),
         ("answers", _other_weight, "of 3 answers are those of deploy/expected.json"),
         ("prompt", _edit("model/tokenizer.json", lambda held: held.update(decoder=None)),
-         f"{_RUNTIME} makes other ids of the test request than the model was trained on"),
+         f"{_RUNTIME} cuts the test request otherwise than the model learned, from token "),
     ],
 )  # fmt: skip
 def test_a_fault_is_found_by_its_check_though_the_manifest_knows_it(

@@ -293,7 +293,7 @@ def test_the_python_for_the_api_sends_this(
     monkeypatch.chdir(bundle)
     names: dict[str, Any] = {}
     for block in _blocks(_text(bundle), "python"):
-        if "fine_tuning" in block:
+        if "fine_tuning" in block or "files.delete" in block:
             exec(compile(block, "UPLOAD.md", "exec"), names)
     said: list[tuple[str, str, Any]] = []
     for name in ("train", "validation"):

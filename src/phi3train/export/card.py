@@ -94,12 +94,13 @@ def _asking(story: Story, manifest: Manifest) -> list[str]:
     local = [
         f"An ONNX model in {facts.get('precision')} for {facts.get('provider')}, which onnxruntime-genai loads.",
         f"For Foundry Local copy `model/` as `{manifest.name}` into its cache (`foundry cache location`),",
-        f"then `foundry model run {manifest.name}`. What is expected is in fp32.",
+        f"then `foundry model run {manifest.name}`. `deploy/expected.json` holds what the weights answered in fp32.",
         "",
     ]
     return [
         *(local if manifest.kind == "onnx" else []),
-        "`deploy/test_request.json` is a request, `deploy/expected.json` what the weights answer to it.",
+        "`deploy/test_request.json` is a request, `deploy/expected.json` what the weights answer to it and others.",
+        "These questions are rows of the training data: look at them before you hand the bundle to others.",
         f"An answer ends at any of the ids {', '.join(map(str, facts['eos_token_id']))}.",
     ]
 

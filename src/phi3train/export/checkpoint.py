@@ -29,6 +29,7 @@ from phi3train.generation import stops
 from phi3train.measuring import classes_of
 from phi3train.models import find, read_settings, refuse_changed
 from phi3train.offline import go_offline
+from phi3train.plan.shapes import shapes
 from phi3train.report.story import read as read_story
 
 if TYPE_CHECKING:
@@ -92,7 +93,8 @@ def export_adapter(run: Path, output: Path, *, name: str, overwrite: bool = Fals
         ends = _write_tokenizer(folder / "adapter", model)
         answers = _answers(made.model, story, model, ends)
         return _finish(folder, story, model, answers, Manifest(
-            kind="adapter", name=name, base_model=model.profile.hub, facts={**_facts(story), "eos_token_id": ends},
+            kind="adapter", name=name, base_model=model.profile.hub,
+            facts={**_facts(story), "eos_token_id": ends, "unlike_base": _unlike(model)},
         ))  # fmt: skip
 
 
@@ -102,7 +104,22 @@ def warnings(manifest: Manifest) -> list[str]:
     said = ["some servers refuse adapters on Phi's fused layers (qkv_proj, gate_up_proj); --to model runs everywhere"]
     if rank not in RANKS:
         said.append(f"the rank is {rank}; Foundry takes adapters of rank {RANKS[0]} to {RANKS[-1]} only")
+    if unlike := manifest.facts.get("unlike_base"):
+        said.append(
+            f"{manifest.base_model} has {unlike}: the adapter fits the model that was trained, which is another"
+        )
     return said
+
+
+def _unlike(model: Model) -> str:
+    """Say in what the base is not the public model that it is called by; "" where it has its shape."""
+    public = shapes()[model.profile.name]
+    here = {"hidden_size": public.hidden, "num_hidden_layers": public.layers, "vocab_size": public.vocabulary}
+    return ", ".join(
+        f"{key} {value:,} and not {model.settings[key]:,}"
+        for key, value in here.items()
+        if model.settings[key] != value
+    )
 
 
 def _open(run: Path) -> tuple[Story, Model, tuple[str, ...]]:

@@ -29,7 +29,12 @@ def render(manifest: Manifest) -> str:
     about = foundry.asset(facts["model"])
     tokens, region = facts["tokens"], facts["region"]
     large = max(facts["bytes"].values()) > known.uploads_api_from
-    retired = f"**Its managed fine-tuning ended on {about.retired}**: see {about.replacement}." if about.retired else ""
+    retired = (
+        f"\n\n**Foundry no longer trains this model: its managed fine-tuning ended on {about.retired}.** Stop here, "
+        f"and export the data for the one that took its place: `--base {about.replacement}`."
+        if about.retired
+        else ""
+    )
     text = Path(__file__).with_name("upload.md").read_text("utf-8")
     return text.format(
         name=manifest.name,
@@ -79,9 +84,12 @@ def _cost(manifest: Manifest) -> str:
     facts = manifest.facts
     tokens, epochs = facts["tokens"], int(facts["hyperparameters"]["num_train_epochs"])
     if tokens is None:
+        price = facts["price"]
+        at = f"{price['per_million_tokens']:g} a million{_day(price)}" if price else "the price on the model's card"
         return (
-            "The tokens of the data were not counted for this base, so nothing is estimated: "
-            f"`phi3data tokens data/train.jsonl --model {facts['model']}` counts them."
+            f"Tokens of the training rows x {epochs} epochs, at {at}. The tokens were counted for another base: "
+            f"`phi3data tokens data/train.jsonl --model {facts['model']}` counts them for this one, and data that was "
+            f"prepared with `--model {facts['model']}` has the sum here."
         )
     trained = tokens * epochs
     said = f"{_about(manifest)} tokens x {epochs} epochs = {trained:,} trained tokens."

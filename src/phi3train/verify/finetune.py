@@ -53,9 +53,16 @@ def job(folder: Path) -> Outcome:
             return failed("job", f"{_ENDPOINT}: {wrong}", _AGAIN)
     except InputError as error:
         return failed("job", str(error), _AGAIN)
-    return passed(
-        "job", f"{held['model']['path'].rpartition('/models/')[2]}; {_spelled(held.get('hyperparameters') or {})}"
-    )
+    base = held["model"]["path"].rpartition("/models/")[2]
+    return passed("job", f"{base}{_retired(folder)}; {_spelled(held.get('hyperparameters') or {})}")
+
+
+def _retired(folder: Path) -> str:
+    """Say that Foundry no longer trains the base, though the files are right."""
+    about = foundry.asset(str(read(folder).facts["model"]))
+    if not about.retired:
+        return ""
+    return f" (which Foundry trains no more since {about.retired}: export with --base {about.replacement})"
 
 
 def _yaml(folder: Path, name: str) -> dict[str, Any]:

@@ -117,10 +117,18 @@ def prompt(folder: Path, loaded: Loaded) -> Outcome:
         text = loaded.tokenizer.apply_chat_template(messages, add_generation_prompt=True)
         ids = [int(number) for number in loaded.tokenizer.encode(text)]
     if ids != wanted.answers[0].prompt:
-        said = f"onnxruntime-genai {loaded.version} makes other ids of the test request than the model was trained on"
-        return failed(
-            "prompt", said, "send it ids in place of text, or train with a tokenizer.json that it reads alike"
+        at = next(
+            (n for n, pair in enumerate(zip(ids, wanted.answers[0].prompt, strict=False)) if pair[0] != pair[1]), 0
         )
+        read_as = loaded.tokenizer.decode(ids[at : at + 6])
+        said = (
+            f"onnxruntime-genai {loaded.version} cuts the test request otherwise than the model learned, "
+            f"from token {at + 1} on ({read_as!r}): answers to such texts may be worse"
+        )
+        remedy = (
+            "serve it with --to model, send ids in place of text, or train with a tokenizer.json that it reads alike"
+        )
+        return failed("prompt", said, remedy)
     return passed("prompt", f"onnxruntime-genai {loaded.version}: {len(ids)} ids of the test request, as learned")
 
 

@@ -39,4 +39,7 @@ def table(found: list[Outcome]) -> str:
         lines.append(f"{each.state:<8} {each.name:<{width}}  {each.found}")
         if each.remedy:
             lines.append(f"{'':<8} {'':<{width}}  → {each.remedy}")
+    bad = sum(each.state == "failed" for each in found)
+    made = sum(each.state != "skipped" for each in found)
+    lines += ["", f"{bad} of {made} checks failed" if bad else f"all {made} checks passed"]
     return "\n".join(lines) + "\n"

@@ -360,9 +360,9 @@ def _message(given: Any, where: str) -> dict[str, str]:
     if role not in ROLES:
         raise RefusedError(f"{where}.role: must be one of {', '.join(ROLES)}", f"{where}.role")
     if isinstance(content, list):  # parts, as some clients send them
-        texts = [part.get("text") for part in content if isinstance(part, dict) and part.get("type") == "text"]
-        told = len(texts) == len(content) and all(isinstance(text, str) for text in texts)
-        content = "".join(texts) if told else None
+        parts = [part.get("text") for part in content if isinstance(part, dict) and part.get("type") == "text"]
+        texts = [text for text in parts if isinstance(text, str)]
+        content = "".join(texts) if len(texts) == len(content) else None
     if not isinstance(content, str):
         raise RefusedError(f"{where}.content: must be text", f"{where}.content")
     # Half a surrogate pair is no text that a tokenizer reads.

@@ -40,6 +40,20 @@ def interruptible(interrupt: Callable[[], None]) -> Iterator[None]:
 
 
 @contextmanager
+def terminable() -> Iterator[None]:
+    """Let SIGTERM end what is under way as Ctrl-C does, so that what is half done is taken away."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 (as signal calls it)
+        raise KeyboardInterrupt
+
+    with handling(stop):
+        yield
+
+
+@contextmanager
 def handling(stop: Callable[[int, FrameType | None], None]) -> Iterator[None]:
     """Let `stop` take SIGTERM and SIGINT, as signal calls it."""
     before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}

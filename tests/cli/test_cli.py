@@ -10,8 +10,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 from tests.conftest import chat
+
+from phi3data.cli import run as in_process
+from phi3data.cli.group import Commands
 
 
 def run(*args: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:
@@ -290,6 +294,38 @@ def test_check_exits_0_1_2(jsonl: Any, good: Path, tmp_path: Path) -> None:
     as_json = json.loads(run("check", bad, "--output", "json").stdout)
     assert [(item["code"], item["line"]) for item in as_json["findings"]] == [("R408", 2), ("R401", 2), ("J211", 3)]
     assert as_json["summary"]["rows"] == 3
+
+
+def test_closed_output_leaves_the_exit_code(jsonl: Any, good: Path) -> None:
+    bad = jsonl([chat("q", "")], name="bad.jsonl")
+    for path, closed, code in ((good, ">&-", 0), (bad, ">&- 2>&-", 1), ("nothing.jsonl", ">&-", 2)):
+        ended = subprocess.run(
+            ["sh", "-c", f'exec "$@" {closed}', "sh", sys.executable, "-m", "phi3data", "check", str(path)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (ended.returncode, "Traceback" in ended.stderr) == (code, False)
+
+
+def test_only_what_goes_on_says_so_when_it_is_interrupted(
+    monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    def interrupted(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    program = Commands(
+        "program", table={"prepare": "", "rules": ""}, modules={}, package="phi3data.cli", resuming={"prepare"}
+    )
+    monkeypatch.setattr(Commands, "get_command", lambda *_: click.Command("any", callback=interrupted))
+    said = {}
+    for name in ("prepare", "rules"):
+        assert in_process(program, [name]) == 130
+        said[name] = capsysbinary.readouterr().err
+    assert said == {
+        "prepare": b"\ninterrupted: the same command goes on from here\n",
+        "rules": b"\ninterrupted\n",
+    }
 
 
 def test_recipe_init_show_and_schema_agree(tmp_path: Path) -> None:

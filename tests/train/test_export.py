@@ -13,7 +13,7 @@ from phi3data.cli import run as command
 from phi3data.errors import InputError, OutputError, UsageError
 from phi3train.cli import group
 from phi3train.export import dialect
-from phi3train.export.bundle import Manifest, contents, read, seal
+from phi3train.export.bundle import Manifest, building, contents, read, seal
 from phi3train.export.checkpoint import export_adapter, export_model, warnings
 from phi3train.run import run
 from phi3train.verify import runtime, verify
@@ -335,6 +335,16 @@ def test_a_usual_rope_needs_no_scaling() -> None:
     made = dialect.config({"rope_theta": 250_000.0, "rope_scaling": None}, dtype="bfloat16")
     assert (made["rope_scaling"], made["rope_theta"]) == (None, 250_000.0)
     assert made["rope_parameters"] == {"rope_type": "default", "rope_theta": 250_000.0}
+
+
+def test_a_bundle_that_could_not_be_replaced_is_put_back(tmp_path: Path) -> None:
+    output = tmp_path / "bundle"
+    with building(output, overwrite=False) as folder:
+        seal(folder, Manifest(kind="model", name="old", base_model="microsoft/Phi-4"))
+    with pytest.raises(FileNotFoundError), building(output, overwrite=True) as folder:
+        folder.rmdir()  # what was there is moved away, and then there is nothing to put in its place
+    assert read(output).name == "old"
+    assert [path.name for path in tmp_path.iterdir()] == ["bundle"]
 
 
 def test_the_manifest_holds_every_file(tmp_path: Path) -> None:

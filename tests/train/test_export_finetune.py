@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -233,7 +235,7 @@ def test_another_base_says_what_is_other_and_works(tmp_path: Path) -> None:
         "judged for it: the template is phi-4-mini, not phi-3.5; the tokenizer is another one, so that token counts "
         "are unknown. The rows hold no template themselves, and were checked again for this base"
     )
-    assert (made.facts["tokens"], made.facts["endpoint"]) == (None, "model-1b")
+    assert (made.facts["tokens"], made.facts["endpoint"]) == (None, "m-1b")
     guide = (tmp_path / "b" / "UPLOAD.md").read_text("utf-8")
     assert "`phi3data tokens data/train.jsonl --model phi-4-mini-instruct` counts them" in guide
     assert {each.state for each in verify(tmp_path / "b")} <= {"passed", "skipped"}
@@ -282,6 +284,43 @@ def test_rows_in_random_order_for_a_service_that_splits(prepared: Path, bundle: 
     assert "these rows stand in random order" in (tmp_path / "b" / "UPLOAD.md").read_text("utf-8")
     assert "export with --shuffle before you choose it" in (bundle / "UPLOAD.md").read_text("utf-8")
     assert {each.state for each in verify(tmp_path / "b")} <= {"passed", "skipped"}
+
+
+def test_blank_lines_at_the_end_do_not_come_between_rows(prepared: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(prepared, tmp_path / "prepared")
+    with (copy / "train.jsonl").open("ab") as file:
+        file.write(b"\n \n\n")
+    export_finetune(copy, tmp_path / "b", name="b", job=Job(shuffle=True))
+    export_finetune(prepared, tmp_path / "c", name="b", job=Job(shuffle=True))
+    assert (tmp_path / "b" / "data" / "train.jsonl").read_bytes() == (
+        tmp_path / "c" / "data" / "train.jsonl"
+    ).read_bytes()
+
+
+def test_an_endpoint_of_any_name_passes_verify(prepared: Path, tmp_path: Path) -> None:
+    made = export_finetune(prepared, tmp_path / "ab_", name="ab_")
+    assert made.facts["endpoint"] == "ab-model"
+    assert {each.state for each in verify(tmp_path / "ab_")} <= {"passed", "skipped"}
+
+
+def test_azure_without_its_client_for_machine_learning_skips_the_check(
+    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "azure" / "core").mkdir(parents=True)
+    (tmp_path / "azure" / "core" / "__init__.py").touch()
+    for name in [name for name in sys.modules if name.split(".")[0] == "azure"]:
+        monkeypatch.delitem(sys.modules, name)
+    only = ModuleType("azure")
+    only.__path__ = [str(tmp_path / "azure")]
+    monkeypatch.setitem(sys.modules, "azure", only)
+    (found,) = (each for each in verify(bundle) if each.name == "client")
+    assert found.state == "skipped"
+    assert "pip install 'phi3kit[azure]'" in found.found
+
+
+def test_a_rate_is_written_to_its_last_digit() -> None:
+    rates = {5e-7: "0.0000005", 1.23456789e-6: "0.00000123456789", 2e-5: "0.00002"}
+    assert {rate: foundry.hyperparameter("learning_rate", rate) for rate in rates} == rates
 
 
 def test_a_byte_order_mark_on_demand(prepared: Path, tmp_path: Path) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -381,6 +383,31 @@ def test_what_cannot_be_exported_says_why(phi3: Path, tmp_path: Path, monkeypatc
     with pytest.raises(InputError, match=r"model builder failed: .*No module named onnxruntime_genai.models.nowhere"):
         export_onnx(phi3, out, name="a")
     assert [path.name for path in tmp_path.iterdir()] == ["head"]
+
+
+_BUILDER = """
+import os, pathlib, signal, sys, time
+pathlib.Path(__file__).with_name("pid").write_text(str(os.getpid()))
+os.kill(os.getppid(), signal.SIGTERM)
+time.sleep(60)
+"""
+
+
+def test_sigterm_leaves_neither_the_builder_nor_half_a_bundle(
+    phi3: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    place = tmp_path / "module"
+    place.mkdir()
+    (place / "endless.py").write_text(_BUILDER, "utf-8")
+    monkeypatch.setattr(exporting, "_BUILDER", "endless")
+    monkeypatch.setenv("PYTHONPATH", str(place))
+    before = signal.getsignal(signal.SIGTERM)
+    assert command(group, ["export", str(phi3), "--to", "onnx", "-o", str(tmp_path / "out")]) == 130
+    assert capsysbinary.readouterr().err == b"\ninterrupted\n"
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((place / "pid").read_text("utf-8")), 0)
+    assert [path.name for path in tmp_path.iterdir()] == ["module"]
+    assert signal.getsignal(signal.SIGTERM) == before
 
 
 def test_without_the_extra_it_says_what_to_install(

@@ -43,6 +43,7 @@ _MODULES = dict.fromkeys(("convert", "clean", "missing", "dedup", "decontaminate
     table=COMMANDS,
     modules=_MODULES,
     package=__name__,
+    resuming={"prepare", "split"},
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.version_option(VERSION, prog_name="phi3data")
@@ -62,6 +63,9 @@ def main(args: list[str] | None = None) -> None:
 
 def run(commands: click.Group, args: list[str] | None = None) -> int:
     """Run a command and return its exit code. What is wrong goes to stderr in one sentence, never as a traceback."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed (>&-): nobody reads, and the exit code counts all the same
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w", encoding="utf-8"))
     try:
         code = commands.main(args, standalone_mode=False)
         sys.stdout.flush()
@@ -79,6 +83,6 @@ def run(commands: click.Group, args: list[str] | None = None) -> int:
         click.echo(f"{click.style('error', fg='red', bold=True)}: {where}{error.strerror or error}", err=True)
         return 2
     except (click.Abort, KeyboardInterrupt):
-        click.echo("interrupted: the same command goes on from here", err=True)
+        click.echo("interrupted", err=True)
         return 130
     return code if isinstance(code, int) else 0

@@ -10,21 +10,39 @@ import click
 from phi3data.errors import did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
+
+_INTERRUPTED = 130
 
 
 class Commands(click.Group):
     """Lists the commands of `table` (name → what it does) without importing them.
 
     The function of a command is NAME_command in the module NAME of `package`, or in the one that `modules` names; in
-    both a dash of the name is an underscore.
+    both a dash of the name is an underscore. An interrupted command ends with exit code 130; one of `resuming` goes on
+    from there when it is called again.
     """
 
     def __init__(
-        self, *args: Any, table: Mapping[str, str], modules: Mapping[str, str], package: str, **options: Any
+        self,
+        *args: Any,
+        table: Mapping[str, str],
+        modules: Mapping[str, str],
+        package: str,
+        resuming: Collection[str] = (),
+        **options: Any,
     ) -> None:
         super().__init__(*args, **options)
-        self._table, self._in, self._package = table, modules, package
+        self._table, self._in, self._package, self._resuming = table, modules, package, resuming
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Call the command, and say what comes after an interruption of it."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            then = ": the same command goes on from here" if ctx.invoked_subcommand in self._resuming else ""
+            click.echo(f"\ninterrupted{then}", err=True)  # below the ^C of a terminal
+            ctx.exit(_INTERRUPTED)
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 (click's name)
         """Return the names."""

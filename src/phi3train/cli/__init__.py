@@ -38,6 +38,7 @@ _MODULES = {"schema": "init"}
     table=COMMANDS,
     modules=_MODULES,
     package=__name__,
+    resuming={"upload"},
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.version_option(VERSION, prog_name="phi3train")

@@ -79,9 +79,11 @@ def export_command(
     options.need_extra("export")
     if kind == "onnx":
         options.need_extra("export --to onnx", "onnx")
+    from phi3train.endings import terminable
     from phi3train.offline import go_offline
 
     go_offline()
+    click.get_current_context().with_resource(terminable())
     from phi3train.export import checkpoint, finetune
 
     named = name or output.resolve().name

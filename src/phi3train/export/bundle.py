@@ -58,6 +58,9 @@ def building(output: Path, *, overwrite: bool) -> Iterator[Path]:
             output.rename(work / "old")
         part.rename(output)
     finally:
+        old = work / "old"
+        if old.exists() and not output.exists():  # it ended between the two renames
+            old.rename(output)
         shutil.rmtree(work, ignore_errors=True)
 
 

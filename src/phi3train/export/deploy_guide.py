@@ -61,10 +61,12 @@ az ml online-endpoint get-credentials --name {endpoint} --query primaryKey --out
 az ml online-endpoint show --name {endpoint} --query scoring_uri --output tsv
 ```
 
-Or with the key and the address that these two give:
+Or with the key and the address that these two give. The key is typed, and kept out of the shell's history and of the
+list of processes:
 
 ```sh
-curl <SCORING_URI> --header "Authorization: Bearer <KEY>" --json @{request}
+read -rs KEY
+printf 'header = "Authorization: Bearer %s"\n' "$KEY" | curl <SCORING_URI> --config - --json @{request}
 ```
 
 {asking}
@@ -121,7 +123,9 @@ Write the chats as they were for training: the messages up to the answer, unless
 _VLLM = """## The other road: vLLM
 
 It computes many requests at once and streams; choose it where more than a few people ask. A GPU is needed. `verify`
-does not try it. Its arguments are a part of the image, as deployments have none of their own. Dockerfile:
+does not try it. Its arguments are a part of the image, as deployments have none of their own. A folder beside the
+bundle takes what it needs, since the bundle stays as it is and is not sent to the registry: `mkdir ../vllm`. Its
+`../vllm/Dockerfile`:
 
 ```dockerfile
 FROM {image}
@@ -130,10 +134,11 @@ ENTRYPOINT ["vllm", "serve", "/models/{name}/{version}/model", "--served-model-n
 ```
 
 ```sh
-az acr build --registry <REGISTRY> --image {repository}:1 .
+az acr build --registry <REGISTRY> --image {repository}:1 ../vllm
 ```
 
-In a copy of `deploy/aml/deployment.yml` leave out `code_configuration` and `environment_variables`, and write:
+In a copy of `deploy/aml/deployment.yml`, `../vllm/deployment.yml`, leave out `code_configuration` and
+`environment_variables`, and write:
 
 ```yaml
 model_mount_path: /models
@@ -147,6 +152,8 @@ environment:
 instance_type: {gpu}
 request_settings: {{request_timeout_ms: {timeout_ms}, max_concurrent_requests_per_instance: 16}}
 ```
+
+`az ml online-deployment create --file ../vllm/deployment.yml --all-traffic` creates it.
 
 It ends answers at the ids of `model/generation_config.json`, all of them. Without `temperature` in the request it draws
 its answers at random, score.py does not.

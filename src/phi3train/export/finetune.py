@@ -28,7 +28,7 @@ from phi3data.errors import InputError, UsageError
 from phi3train import settings
 from phi3train.config import DataConfig
 from phi3train.data.prepared import files
-from phi3train.export import foundry, guide, jobs
+from phi3train.export import endpoints, foundry, guide, jobs
 from phi3train.export.bundle import Manifest, building, seal, write_json
 from phi3train.folder import RunFolder
 
@@ -117,7 +117,7 @@ def export_finetune(
             "hyperparameters": chosen,
             "batch_size_multiplier": config.train.batch_size_multiplier if config else 1.0,
             "learning_rate_multiplier": multiplier,
-            "endpoint": jobs.endpoint_name(name),
+            "endpoint": endpoints.endpoint_name(name),
             "region": region,
             "rows": rows,
             "bytes": sizes,
@@ -193,8 +193,8 @@ def _prices(job: Job) -> dict[str, Any]:
 
 
 def _shuffled(data: bytes) -> bytes:
-    """Return lines in random order, always the same one."""
-    lines = data.removesuffix(b"\n").split(b"\n")
+    """Return rows in random order, always the same one, without the blank lines that may stand at the end."""
+    lines = [line for line in data.split(b"\n") if line.strip()]
     random.Random(0).shuffle(lines)  # noqa: S311 (no secret)
     return b"\n".join(lines) + b"\n"
 

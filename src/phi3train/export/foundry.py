@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from decimal import Decimal
 from functools import cache
 from pathlib import Path
 
@@ -37,7 +38,7 @@ class Range(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     def text(self, value: float) -> str:
         """Return a value as jobs want it: as text."""
-        return str(int(value)) if self.whole else f"{value:.8f}".rstrip("0")
+        return str(int(value)) if self.whole else f"{Decimal(repr(float(value))):f}"
 
 
 class _Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from phi3train.export import endpoints
+
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,254}")  # of a job; models may have dots too
-ENDPOINT = re.compile(r"[A-Za-z][A-Za-z0-9-]{1,30}[A-Za-z0-9]")
 SUFFIX = 18  # characters, and no dot, in the name that the API gives a model
 
 
@@ -35,14 +36,7 @@ def data(name: str, split: str) -> dict[str, Any]:
 def endpoint(name: str, region: str | None) -> dict[str, Any]:
     """Return the endpoint of the trained model; UPLOAD.md says where the missing parts of its address come from."""
     place = f"azureml://locations/{region or 'REGION'}/workspaces/PROJECT_ID"
-    return {"name": endpoint_name(name), "model_id": f"{place}/models/{name}/versions/1"}
-
-
-def endpoint_name(name: str) -> str:
-    """Return a name that Azure takes for an endpoint: 3 to 32 letters, digits and dashes, a letter first."""
-    made = re.sub(r"[^A-Za-z0-9]+", "-", name)
-    made = made if made[:1].isalpha() else f"model-{made}"
-    return f"{made[:32].strip('-')}{'-model' if len(made) < 3 else ''}"
+    return {"name": endpoints.endpoint_name(name), "model_id": f"{place}/models/{name}/versions/1"}
 
 
 def request(name: str, asset: str, chosen: dict[str, str], *, multiplier: float) -> dict[str, Any]:

@@ -41,6 +41,14 @@ PRECISIONS: dict[Provider, tuple[Precision, ...]] = {
 }
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}")  # Foundry Local sets the version off by a colon
 _BUILDER = "onnxruntime_genai.models.builder"
+# Runs the module that is its first argument as a program, which Linux ends when this process does (PR_SET_PDEATHSIG).
+_PROGRAM = """
+import ctypes, runpy, signal, sys
+if sys.platform == "linux":
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+del sys.argv[0]
+runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+"""
 _TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
 _KEPT = ("deploy/test_request.json", "deploy/expected.json", "LICENSE")
 
@@ -117,7 +125,7 @@ def _build(source: Path, target: Path, cache: Path, precision: Precision, provid
 
     Raises `InputError` with its last word where it fails.
     """
-    command = [sys.executable, "-m", _BUILDER, "-i", str(source), "-o", str(target), "-c", str(cache)]
+    command = [sys.executable, "-c", _PROGRAM, _BUILDER, "-i", str(source), "-o", str(target), "-c", str(cache)]
     command += ["-p", precision, "-e", provider, "--extra_options", "hf_token=false"]
     # It stamps the commit of whatever repository it is installed in on the model: here it finds none.
     alone = {"GIT_DIR": os.devnull, "PYTHONSAFEPATH": "1"}

@@ -21,9 +21,11 @@ import difflib
 import json
 import logging
 import os
+import re
 import threading
 import time
 import uuid
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +41,9 @@ from transformers import (
 TOKENS = 512  # of an answer, where the request names no number
 STOPS = 8  # texts at most that an answer can stop at
 ROLES = ("system", "user", "assistant")
+_MARK = re.compile("\ue000(\\d+)\ue001")
+_BRACKETED = re.compile(r"<[^\s<>]+>|\[[^\s\[\]]+\]")
+_WHITE = "".join(each for each in map(chr, range(0x3001)) if each.isspace() and not "\x1c" <= each <= "\x1f")
 
 logger = logging.getLogger(__name__)
 
@@ -49,6 +54,80 @@ class RefusedError(Exception):
     def __init__(self, message: str, param: str | None = None, code: str | None = None) -> None:
         super().__init__(message)
         self.param, self.code = param, code
+
+
+class Words:
+    """Encodes a chat of which some words spell control tokens: control tokens are those that the template writes."""
+
+    def __init__(self, path: Path, kind: Any) -> None:
+        """Read tokenizer.json. `kind` is the class of the tokenizers library that makes a tokenizer of it."""
+        self.path, self.kind = path, kind
+        self.controls = {token["content"]: token for token in self._table()["added_tokens"] if _is_control(token)}
+        longest = sorted(self.controls, key=len, reverse=True)  # leftmost, then longest, as tokenizers finds them
+        self.find = re.compile(f"({'|'.join(map(re.escape, longest)) or '(?!)'})")
+
+    def _table(self) -> dict[str, Any]:
+        return {"added_tokens": [], "pre_tokenizer": None, **json.loads(self.path.read_text("utf-8"))}
+
+    @cached_property  # large, and most chats spell none
+    def _plain(self) -> tuple[Any, Any, dict[int, int]]:
+        """Tokenizers without control tokens, for the start of a chat and for what follows; the right ids of others."""
+        table = self._table()
+        others = [token for token in table["added_tokens"] if not _is_control(token)]
+        table |= {"added_tokens": others, "post_processor": None, "truncation": None, "padding": None}
+        first = self.kind.from_str(json.dumps(table))
+        after = _inside(table["pre_tokenizer"])
+        same = after == table["pre_tokenizer"]
+        inner = first if same else self.kind.from_str(json.dumps({**table, "pre_tokenizer": after}))
+        # Without the control tokens the library numbers the other added tokens anew.
+        return first, inner, {first.token_to_id(token["content"]): token["id"] for token in others}
+
+    def spells_control(self, content: str) -> bool:
+        """Whether a control token is spelled in the words of a message."""
+        return self.find.search(content) is not None
+
+    def encode(self, pieces: list[str]) -> list[int]:
+        """Return the ids of what the template writes and what people wrote, in turn."""
+        ids: list[int] = []
+        text, left, start = "", False, True
+        for number, piece in enumerate(pieces):
+            for each in [piece] if number % 2 else self.find.split(piece):
+                control = None if number % 2 else self.controls.get(each)
+                if control is None:
+                    text += each
+                    continue
+                ids += [*self._text(text, left, bool(control.get("lstrip")), start), control["id"]]
+                text, left, start = "", bool(control.get("rstrip")), False
+        return ids + self._text(text, left, False, start)
+
+    def _text(self, text: str, left: bool, right: bool, start: bool) -> list[int]:
+        """Return the ids of a text between control tokens that swallow the white space beside it, or do not."""
+        text = text.lstrip(_WHITE) if left else text
+        text = text.rstrip(_WHITE) if right else text
+        first, inner, right_ids = self._plain
+        found = (first if start else inner).encode(text, add_special_tokens=False).ids if text else []
+        return [right_ids.get(token, token) for token in found]
+
+
+def _is_control(token: dict[str, Any]) -> bool:
+    """Whether an added token is more than a word. </s> is not marked as special in some files."""
+    if token.get("normalized") or token.get("single_word") or not token["content"]:
+        return False
+    return bool(token.get("special") or _BRACKETED.fullmatch(token["content"]))
+
+
+def _inside(step: Any) -> Any:
+    """Return a pre-tokenizer that reads a text as one after a control token: nothing is put before it."""
+    if not step:
+        return step
+    if step.get("prepend_scheme") == "first":
+        return {**step, "prepend_scheme": "never"}
+    return {**step, "pretokenizers": [*map(_inside, step["pretokenizers"])]} if "pretokenizers" in step else step
+
+
+def mark(number: int) -> str:
+    """Return what stands for the words of a message while the template is rendered; `_MARK` finds it."""
+    return f"\ue000{number}\ue001"
 
 
 class Model:
@@ -62,6 +141,7 @@ class Model:
         # On a CPU in fp32: it answers as it did when it was exported, on every machine.
         dtype: Any = "auto" if on_gpu else torch.float32
         self.tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        self.words = Words(folder / "tokenizer.json", type(self.tokenizer.backend_tokenizer))
         model = self.auto.from_pretrained(folder, local_files_only=True, dtype=dtype)
         self.model = model.to("cuda" if on_gpu else "cpu").eval()
         self.context = int(self.model.config.max_position_embeddings)
@@ -73,13 +153,29 @@ class Model:
         raise NotImplementedError
 
     def encode(self, messages: list[dict[str, str]], *, asks: bool) -> list[int]:
-        """Return the ids of a chat; of one that `asks`, up to where the answer begins."""
+        """Return the ids of a chat; of one that `asks`, up to where the answer begins.
+
+        What people spell like a control token stays text, as it was in training.
+        """
+        text = self._rendered(messages, asks)
+        if not any(map(self.words.spells_control, (each["content"] for each in messages))):
+            ids: list[int] = self.tokenizer(text, add_special_tokens=False)["input_ids"]
+            return ids
+        marked = [{**each, "content": each["content"] and mark(at)} for at, each in enumerate(messages)]
+        pieces = _MARK.split(self._rendered(marked, asks))  # what the template writes, and the number of a message
+        for at in range(1, len(pieces), 2):
+            pieces[at] = messages[int(pieces[at])]["content"]
+        if "".join(pieces) != text:
+            said = "messages: one spells a control token, and the chat template changes its words: leave the token out"
+            raise RefusedError(said, "messages")
+        return self.words.encode(pieces)
+
+    def _rendered(self, messages: list[dict[str, str]], asks: bool) -> str:
         try:
-            text = self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=asks)
+            text: str = self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=asks)
         except TemplateError as error:
             raise RefusedError(f"messages: the chat template takes no such chat: {error}", "messages") from None
-        ids: list[int] = self.tokenizer(text, add_special_tokens=False)["input_ids"]
-        return ids
+        return text
 
     def too_long(self, tokens: int, wanted: int | None = None) -> RefusedError:
         """Return the refusal of more tokens than the model reads."""
@@ -142,8 +238,9 @@ class Chat(Model):
         top_p = read_number(request, "top_p", 0, 1)
         if temperature is None or temperature < 1e-4:
             return {"do_sample": False}
-        # top_k 0: of all tokens, as at OpenAI's endpoints.
-        return {"do_sample": True, "temperature": temperature, "top_p": 1 if top_p is None else top_p, "top_k": 0}
+        # top_k 0: of all tokens, as at OpenAI's endpoints. transformers takes no whole number for the others.
+        drawn = {"temperature": float(temperature), "top_p": 1.0 if top_p is None else float(top_p), "top_k": 0}
+        return {"do_sample": True, **drawn}
 
     def _stopping(self, start: int, stop: list[str]) -> dict[str, Any]:
         if not stop:
@@ -263,8 +360,9 @@ def _message(given: Any, where: str) -> dict[str, str]:
     if role not in ROLES:
         raise RefusedError(f"{where}.role: must be one of {', '.join(ROLES)}", f"{where}.role")
     if isinstance(content, list):  # parts, as some clients send them
-        texts = [part.get("text") for part in content if isinstance(part, dict) and part.get("type") == "text"]
-        content = "".join(map(str, texts)) if len(texts) == len(content) else None
+        parts = [part.get("text") for part in content if isinstance(part, dict) and part.get("type") == "text"]
+        texts = [text for text in parts if isinstance(text, str)]
+        content = "".join(texts) if len(texts) == len(content) else None
     if not isinstance(content, str):
         raise RefusedError(f"{where}.content: must be text", f"{where}.content")
     # Half a surrogate pair is no text that a tokenizer reads.

@@ -45,8 +45,15 @@ def _load_endpoint(folder: Path) -> None:
     load_online_deployment(place / "deployment.yml")._to_rest_object(_REGION).as_dict()  # type: ignore[call-arg]
 
 
+def _installed() -> bool:
+    try:
+        return find_spec("azure.ai.ml") is not None
+    except ModuleNotFoundError:  # azure or azure.ai is not there, whatever else of Azure is
+        return False
+
+
 def _asked(load: Callable[[Path], None], folder: Path, what: str) -> Outcome:
-    if find_spec("azure.ai.ml") is None if find_spec("azure") else True:
+    if not _installed():
         return skipped("client", "pip install 'phi3kit[azure]' has Microsoft's client load the files too")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -11,7 +11,8 @@ import phi3data
 from phi3data.errors import InputError, UsageError
 from phi3train.export import foundry
 from phi3train.export.bundle import read, read_json
-from phi3train.export.jobs import ENDPOINT, NAME, SUFFIX
+from phi3train.export.endpoints import ENDPOINT_NAME
+from phi3train.export.jobs import NAME, SUFFIX
 from phi3train.verify.outcome import Outcome, failed, passed
 
 if TYPE_CHECKING:
@@ -79,8 +80,8 @@ def _yaml(folder: Path, name: str) -> dict[str, Any]:
 
 
 def _wrong_endpoint(held: dict[str, Any], model: str) -> str:
-    if not ENDPOINT.fullmatch(str(held.get("name"))):
-        return f"the name {held.get('name')!r}: Azure takes 3 to 32 letters, digits and dashes, a letter first"
+    if not ENDPOINT_NAME.fullmatch(str(held.get("name"))):
+        return f"the name {held.get('name')!r}: Azure takes 3 to 32 letters, digits and single dashes, a letter first"
     address = rf"azureml://locations/\w+/workspaces/[\w-]+/models/{re.escape(model)}/versions/\d+"
     if not re.fullmatch(address, str(held.get("model_id"))):
         return f"model_id is not the address of '{model}', which the job registers"

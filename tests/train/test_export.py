@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
 import shutil
 from typing import TYPE_CHECKING, Any
@@ -223,6 +224,12 @@ def test_what_was_changed_is_named(copy: Path) -> None:
     said = "missing: MODEL_CARD.md; not in the manifest: notes.txt; changed: LICENSE"
     assert _failed(copy) == {"files": said}
     assert verify(copy)[-1].found == "'files' failed: mend that first"
+
+
+def test_other_users_may_read_all_of_a_bundle(bundle: Path) -> None:
+    mask = os.umask(0o022)
+    os.umask(mask)
+    assert {path.stat().st_mode & 0o777 for path in bundle.rglob("*") if path.is_file()} == {0o666 & ~mask}
 
 
 def test_another_template_than_the_one_that_was_learned(copy: Path) -> None:

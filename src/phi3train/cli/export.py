@@ -11,6 +11,13 @@ import click
 from phi3data.errors import UsageError
 from phi3train.cli import options
 
+_NEXT = {
+    "finetune": "; UPLOAD.md says what is next",
+    "model": "; phi3train serve tries it here, deploy/DEPLOY.md says what is next",
+    "adapter": "",
+    "onnx": "; MODEL_CARD.md says how Foundry Local gets it",
+}
+
 
 @click.command("export")
 @click.argument("source", metavar="RUN_OR_DATA", type=click.Path(path_type=Path))
@@ -105,5 +112,6 @@ def export_command(
         click.echo(f"{click.style('warning', fg='yellow', bold=True)}: {each}", err=True)
     size = sum(file.bytes for file in made.files.values())
     click.echo(f"{output}: {kind} '{made.name}', {len(made.files)} files, {size / 1e6:,.1f} MB")
-    then = "; UPLOAD.md says what is next" if kind == "finetune" else ""
-    click.echo(f"phi3train verify {shlex.quote(str(output))} checks it{then}")
+    click.echo(f"phi3train verify {shlex.quote(str(output))} checks it{_NEXT[kind]}")
+    if kind != "finetune":
+        click.echo("deploy/ holds a few questions of the training data: look at them before others get the bundle")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from contextlib import contextmanager
 from pathlib import Path
@@ -42,12 +43,12 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
 @contextmanager
 def building(output: Path, *, overwrite: bool) -> Iterator[Path]:
     """Give a new folder to build in, and put it at `output` when all is done. Raises `OutputError` if that is taken."""
-    output = output.resolve()
+    named, output = output, output.resolve()
     if output.exists() and not (output.is_dir() and not any(output.iterdir())):
         if not _is_bundle(output):
-            raise OutputError(f"{output}: exists and is no bundle: choose another folder")
+            raise OutputError(f"{named}: exists and is no bundle: choose another folder")
         if not overwrite:
-            raise OutputError(f"{output}: exists: --overwrite replaces it")
+            raise OutputError(f"{named}: exists: --overwrite replaces it")
     output.parent.mkdir(parents=True, exist_ok=True)
     work = Path(mkdtemp(prefix=f".{output.name}.", dir=output.parent))
     try:
@@ -74,9 +75,18 @@ def _is_bundle(folder: Path) -> bool:
 
 def seal(folder: Path, manifest: Manifest) -> Manifest:
     """Write the manifest of a finished folder and return it."""
+    for _, path in files(folder):
+        path.chmod(0o666 & ~_mask())  # libraries write weights for their owner alone, and servers are other users
     sealed = msgspec.structs.replace(manifest, files=contents(folder))
     write_json(folder / MANIFEST, sealed)
     return sealed
+
+
+def _mask() -> int:
+    """Return which rights this user does not give to others."""
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask
 
 
 def contents(folder: Path) -> dict[str, File]:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _AGAIN = "export it again, or put back what was changed"
+_LENGTH = 240  # characters of what the client says; the first line alone often ends in a colon
 _REGION = "eastus"  # of the bodies; any will do, as none is sent
 
 
@@ -61,8 +62,8 @@ def _asked(load: Callable[[Path], None], folder: Path, what: str) -> Outcome:
         try:
             load(folder)
         except Exception as error:  # noqa: BLE001 (whatever the client says)
-            said = str(error).strip().splitlines()
-            return failed("client", f"azure-ai-ml: {said[0] if said else type(error).__name__}", _AGAIN)
+            said = " ".join(str(error).split())[:_LENGTH] or type(error).__name__
+            return failed("client", f"azure-ai-ml: {said}", _AGAIN)
         finally:
             logging.disable(logging.NOTSET)
     return passed("client", f"azure-ai-ml loads {what}")

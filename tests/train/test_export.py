@@ -226,10 +226,10 @@ def test_what_was_changed_is_named(copy: Path) -> None:
     assert verify(copy)[-1].found == "'files' failed: mend that first"
 
 
-def test_other_users_may_read_all_of_a_bundle(bundle: Path) -> None:
+def test_other_users_may_read_all_of_a_bundle(model: Path) -> None:
     mask = os.umask(0o022)
     os.umask(mask)
-    assert {path.stat().st_mode & 0o777 for path in bundle.rglob("*") if path.is_file()} == {0o666 & ~mask}
+    assert {path.stat().st_mode & 0o777 for path in model.rglob("*") if path.is_file()} == {0o666 & ~mask}
 
 
 def test_another_template_than_the_one_that_was_learned(copy: Path) -> None:

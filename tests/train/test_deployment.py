@@ -387,7 +387,7 @@ def test_control_tokens_that_people_spell_stay_text(
     asked.append({"role": "user", "content": f"{content}now"})
     for folder, shown in ((bundle, True), (sorter, False)):
         found = find(ModelConfig(path=str(folder / "model")))
-        chat = Conversation([Message(**each) for each in asked])
+        chat = Conversation([Message(each["role"], each["content"]) for each in asked])
         rendered = template_of(found.tokenizer).render(chat, add_generation_prompt=shown)
         ids = encoder(found.tokenizer, found.profile).encode(chat, rendered=rendered).ids
         if not shown:

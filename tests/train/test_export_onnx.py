@@ -388,6 +388,7 @@ def test_what_cannot_be_exported_says_why(phi3: Path, tmp_path: Path, monkeypatc
 _BUILDER = """
 import os, pathlib, signal, sys, time
 pathlib.Path(__file__).with_name("pid").write_text(str(os.getpid()))
+time.sleep(0.5)  # until the export waits for it
 os.kill(os.getppid(), signal.SIGTERM)
 time.sleep(60)
 """

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from phi3train.models import Model
     from phi3train.plan.memory import Precision
 
+_COLDEST = 1e-4  # below it the scores, divided by it, are infinite
+
 
 class Prompt(msgspec.Struct, frozen=True, kw_only=True):
     """A row up to its first answer, and the ids of that answer without what ends it."""
@@ -101,13 +103,13 @@ def write(
 ) -> list[int]:
     """Return the ids that a model writes after `prompt`: up to `max_tokens`, the last one of `ends` if it ends itself.
 
-    A temperature of 0 takes the likeliest token; above it tokens are drawn with PyTorch's random numbers, from the
-    likeliest ones that have the probability `top_p` together. `heard` gets each id when it is there; what it returns as
-    True is the last one.
+    A temperature of 0, or one too small to divide by, takes the likeliest token; above it tokens are drawn with
+    PyTorch's random numbers, from the likeliest ones that have the probability `top_p` together. `heard` gets each id
+    when it is there; what it returns as True is the last one.
     """
     ids = torch.tensor([list(prompt)], device=next(model.parameters()).device)
     # Beside a temperature and top_p there is no limit to the number of tokens that are drawn from; the default is 50.
-    drawn = {"temperature": temperature, "top_p": top_p, "top_k": 0} if temperature > 0 else {}
+    drawn = {"temperature": temperature, "top_p": top_p, "top_k": 0} if temperature >= _COLDEST else {}
 
     def enough(written: torch.Tensor, _: Any) -> torch.Tensor:
         stop = heard is not None and heard(int(written[0, -1]))
@@ -116,7 +118,7 @@ def write(
     out = model.generate(
         input_ids=ids,
         attention_mask=torch.ones_like(ids),
-        do_sample=temperature > 0,
+        do_sample=bool(drawn),
         max_new_tokens=max_tokens,
         eos_token_id=list(ends),
         pad_token_id=pad,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import warnings
-from ipaddress import ip_address
+from ipaddress import IPv6Address, ip_address
 
 _SETTINGS = {
     "HF_HUB_OFFLINE": "1",
@@ -36,6 +36,8 @@ def go_offline() -> None:
 def is_loopback(host: str) -> bool:
     """Tell whether only this machine can call an address."""
     try:
-        return ip_address(host).is_loopback
+        address = ip_address(host)
     except ValueError:
-        return host == "localhost"
+        return host.lower() == "localhost"
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return (mapped or address).is_loopback

@@ -18,8 +18,9 @@ import pytest
 pytest.importorskip("openai", reason="the endpoint extra is not installed")
 
 from phi3data.cli import run as command
+from phi3data.report.card import escape
 from phi3train.cli import group
-from phi3train.endpoint import asking
+from phi3train.endpoint import asking, questions, try_out
 from phi3train.endpoint.replies import percentiles
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         _, way, *_ = self.path.split("/")
-        names = {"many": ["a", "b"], "none": []}.get(way, ["phi"])
+        names = {"many": ["a", "b"], "none": [], "lined": ["phi\nerror: none"]}.get(way, ["phi"])
         if way == "unlisted":
             self._json({"error": {"message": "no such path"}}, 404)
         else:
@@ -68,6 +69,18 @@ class _Handler(BaseHTTPRequestHandler):
             self._json({"error": {"message": f"{key} is\nno good"}}, int(way))
         elif way == "slow" and body["messages"][0]["content"] == "2":
             time.sleep(20)
+        elif way == "interrupting":
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(2)
+        elif way == "full":
+            self._json({"error": {"message": "no room", "code": "context_length_exceeded"}}, 400)
+        elif way == "unstreamed" and body.get("stream"):
+            self._json({"detail": [{"msg": "no stream", "input": body["messages"][-1]["content"]}]}, 422)
+        elif way in ("parts", "counted"):
+            usage = {"prompt_tokens": 2, "completion_tokens": "three"}
+            self._json({**_whole([{"type": "text", "text": "Hi"}] if way == "parts" else "Hi \ud83d"), "usage": usage})
+        elif way == "echo":
+            self._json(_whole(self.headers["Authorization"]))
         elif way in ("html", "empty"):
             self._send(b"<html>" if way == "html" else b'{"choices": []}', "text/html")
         elif body.get("stream"):
@@ -111,7 +124,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(b"%x\r\n%s\r\n" % (len(data), data))
 
 
-def _whole(text: str) -> dict[str, Any]:
+def _whole(text: Any) -> dict[str, Any]:
     choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
     usage = {"prompt_tokens": 2, "completion_tokens": 3, "total_tokens": 5}
     return {"id": "1", "object": "chat.completion", "created": 1, "model": "phi", "choices": [choice], "usage": usage}
@@ -150,6 +163,8 @@ def _test(*args: str) -> int:
         ("404", "not found: says 404: Bearer none is no good; is 'phi' the model's (or deployment's) name? most"),
         ("422", "refused: says 422: Bearer none is no good; the request is none that it takes"),
         ("429", "busy: says 429: Bearer none is no good (also after 2 retries); lower --concurrency, or raise"),
+        ("full", "too long: says 400: no room; messages and answer together exceed what the model can read"),
+        ("parts", "no answer: what came back is no chat completion: its content is no text; is this the address of"),
         ("503", "server error: says 503: Bearer none is no good (also after 2 retries); look at the endpoint's log"),
         ("html", "no answer: what came back is no chat completion: it begins with '<html>'; is this the address of"),
         ("empty", "no answer: what came back is no chat completion: "),
@@ -219,12 +234,14 @@ def test_nobody_is_there(capsys: pytest.CaptureFixture[str], monkeypatch: pytest
         (["http://127.0.0.1:9/v1", "--data", "nowhere.jsonl"], "nowhere.jsonl: no such file"),
         (["http://127.0.0.1:9/v1", "--bundle", "nowhere"], "nowhere: is no bundle: manifest.json is not there"),
         (["http://127.0.0.1:9/v1", "--request", "pyproject.toml"], "pyproject.toml: is no JSON object"),
+        (["https://x/v1", "--key-env", "LINES"], "--key-env: LINES holds a line break or a letter beyond ASCII, as no"),
     ],
 )  # fmt: skip
 def test_what_makes_no_sense_is_told_before_anything_is_asked(
     args: list[str], said: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("A_KEY", "secret")
+    monkeypatch.setenv("LINES", "secret\nsecret")
     assert _test(*args) == 2
     err = capsys.readouterr().err
     assert said in err
@@ -271,6 +288,69 @@ def test_a_request_is_sent_as_it_is_written(stub: Stub, tmp_path: Path) -> None:
     (tmp_path / "request.json").write_text(json.dumps({**request, "stream": True, "model": "other"}), "utf-8")
     assert _test(stub.url("good"), "--request", str(tmp_path / "request.json")) == 0
     assert stub.asked == [{**request, "model": "phi"}]
+
+
+def test_messages_of_a_request_are_objects(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "request.json"
+    path.write_text('{"messages": ["hi"]}', "utf-8")
+    assert _test("http://127.0.0.1:9/v1", "--request", str(path)) == 2
+    assert f"error: {path}: is no request: it has no messages; " in capsys.readouterr().err
+
+
+def test_what_is_odd_in_an_answer_is_left_out(
+    stub: Stub, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("A_KEY", "sk-secret")
+    for way, answer in {"counted": "Hi \ufffd", "echo": "Bearer [key]"}.items():
+        assert _test(stub.url(way), "--key-env", "A_KEY", "-o", str(tmp_path / way)) == 0
+        kept = json.loads((tmp_path / way / "answers.jsonl").read_bytes())
+        assert kept["answer"] == answer
+        assert kept["completion_tokens"] == (None if way == "counted" else 3)
+    assert _test(stub.url("lined")) == 0
+    said = capsys.readouterr()
+    assert f"{stub.url('lined')}: phi⏎error: none, 1 of 1 requests answered\n" in said.out
+    assert "sk-secret" not in said.out + said.err
+
+
+def test_the_markdown_has_no_words_of_the_endpoint_and_the_remedy_fits_how_it_was_asked(
+    stub: Stub, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _test(stub.url("unstreamed"), "--data", str(data), "-o", str(tmp_path)) == 1
+    said = (
+        "3 of 4 requests: refused: says 422: [{'msg': 'no stream', 'input': 'Bye'}]: if it cannot stream: --no-stream"
+    )
+    assert f"warning: {said}\n" in capsys.readouterr().out
+    report = (tmp_path / "REPORT.md").read_text("utf-8")
+    assert escape("3 of 4 requests: refused (422): if it cannot stream: --no-stream") in report
+    assert "Bye" not in report
+    assert "Bye" in (tmp_path / "report.html").read_text("utf-8")
+    assert _test(stub.url("422"), "--data", str(data)) == 1  # the first question is not streamed
+    assert capsys.readouterr().err.endswith("; the request is none that it takes\n")
+
+
+def test_ctrl_c_before_the_first_reply_is_one_line(stub: Stub, capsys: pytest.CaptureFixture[str]) -> None:
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        assert _test(stub.url("interrupting")) == 130
+    finally:
+        signal.signal(signal.SIGINT, before)
+    said = capsys.readouterr()
+    assert (said.out, said.err) == ("", "interrupted: 0 of 1 questions were asked\n")
+
+
+def test_pages_of_an_earlier_test_go_with_the_first_reply(stub: Stub, tmp_path: Path) -> None:
+    line = [stub.url("good"), "-o", str(tmp_path), "--overwrite"]
+    assert _test(*line) == 0
+    there: list[list[str]] = []
+
+    def told(_: int) -> None:
+        there.append(sorted(path.name for path in tmp_path.iterdir()))
+
+    place = asking.address(stub.url("good"), key=False)
+    how = asking.Asking(place=place, key=None, model="phi", stream=False, patience=9, concurrency=1)
+    try_out([questions.request(None)], how, data=None, max_tokens=9, folder=tmp_path, told=told)
+    assert there == [["answers.jsonl"]]
+    assert len(list(tmp_path.iterdir())) == 3
 
 
 def test_a_scoring_script_is_asked_in_the_same_words(

@@ -11,13 +11,18 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.error
 import urllib.request
+from codecs import getincrementaldecoder
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import urlsplit
 
 import psutil
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tokenizers import Tokenizer
 
 openai = pytest.importorskip("openai", reason="the endpoint extra is not installed")
 pytest.importorskip("uvicorn", reason="the serve extra is not installed")
@@ -25,10 +30,12 @@ pytest.importorskip("uvicorn", reason="the serve extra is not installed")
 from phi3data.cli import run as command  # noqa: E402 (they need those extras)
 from phi3data.errors import UsageError  # noqa: E402
 from phi3train.cli import group  # noqa: E402
+from phi3train.detokenizing import Detokenizer  # noqa: E402
 from phi3train.export.checkpoint import export_adapter, export_model  # noqa: E402
 from phi3train.run import run  # noqa: E402
 from phi3train.serving import answering, bind  # noqa: E402
 from phi3train.serving.app import Endpoint, Server  # noqa: E402
+from tests.tokens.tiny import write_tiny  # noqa: E402
 from tests.train.tiny import config, write_chats, write_model  # noqa: E402
 
 if TYPE_CHECKING:
@@ -131,6 +138,7 @@ def test_limits_stops_and_seeds(served: Served) -> None:
     drawn = [served.text(temperature=2, seed=seed, max_tokens=8) for seed in (1, 1, 2, 3, 4)]
     assert drawn[0] == drawn[1]
     assert len(set(drawn)) > 2
+    assert served.text(temperature=1e-39) == "Hello world"
     assert {served.text(temperature=2, top_p=0.01, seed=seed) for seed in range(3)} == {"Hello world"}
 
 
@@ -152,12 +160,18 @@ def test_what_people_write_is_text_and_parts_are_joined(served: Served) -> None:
         ({"messages": []}, 400, "messages", "messages: Expected `array` of length >= 1"),
         ({"messages": [{"role": "boss", "content": ""}]}, 400, "messages[0].role",
          "messages[0].role: Invalid enum value 'boss'"),
+        ({"messages": [{"role": "assistant", "content": "", "function_call": {}, "tool_calls": []}]}, 400,
+         "messages[0].function_call", "messages[0].function_call: not known here"),
+        ({"messages": [{"role": "user", "content": [{"type": "text", "text": "", "image": "x"}]}]}, 400,
+         "messages[0].content[0].image", "messages[0].content[0].image: not known here"),
+        ({"messages": [{"role": "user", "content": "x" * 2**22}]}, 413, None,
+         "the request is longer than 4,194,304 bytes"),
         ({"messages": [{"role": "user", "content": "Hello " * 600}]}, 413, "messages",
          "the messages are 604 tokens long, and messages and answer together have 512: send fewer or shorter ones"),
     ],
 )  # fmt: skip
 def test_what_it_cannot_do_is_refused_and_says_why(
-    served: Served, settings: dict[str, Any], status: int, param: str, said: str
+    served: Served, settings: dict[str, Any], status: int, param: str | None, said: str
 ) -> None:
     with pytest.raises(openai.APIStatusError) as raised:
         served.ask(**settings)
@@ -178,9 +192,66 @@ def test_another_model_another_path_another_name_of_the_machine(served: Served) 
     assert raised.value.response.text == "Invalid host header"
 
 
+def test_a_body_that_nests_too_deep_or_is_never_whole(served: Served) -> None:
+    deep = urllib.request.Request(f"{served.url}/chat/completions", b'{"a":' + b"[" * 10_000, method="POST")
+    with pytest.raises(urllib.error.HTTPError) as raised:
+        urllib.request.urlopen(deep)
+    assert raised.value.code == 400
+    assert json.load(raised.value)["error"]["message"].startswith("the body is no JSON object: ")
+    place = urlsplit(served.url)
+    with socket.create_connection((str(place.hostname), place.port or 0)) as gone:
+        gone.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{")
+    assert served.text() == "Hello world"  # what the log then says is looked at where it ends
+
+
 def test_only_this_machine_can_call_it(served: Served) -> None:
     places = psutil.Process(served.process.pid).net_connections("inet")
     assert {each.laddr.ip for each in places} == {"127.0.0.1"}
+
+
+class Reading:
+    """What reads a conversation as long as nobody else was answered."""
+
+    name = "reading"
+
+    def __init__(self) -> None:
+        self.begun, self.heard = threading.Event(), threading.Event()
+
+    def prompt(self, _: object) -> list[int]:
+        self.begun.set()
+        assert self.heard.wait(10)
+        return [1]
+
+    def answer(self, _: object, __: object, told: Callable[[str], bool]) -> answering.Written:
+        told("done")
+        return answering.Written(tokens=1, reason="stop")
+
+
+def test_while_a_long_message_is_read_others_are_heard_and_only_by_names_of_this_machine() -> None:
+    reading = Reading()
+    with bind("127.1", 0) as taken:
+        address, port = taken.getsockname()
+        server = Server(Endpoint(cast("answering.Answering", reading)), "127.1", address)
+        taken.listen()
+        running = threading.Thread(target=server.run, kwargs={"sockets": [taken]}, daemon=True)
+        running.start()
+        url = f"http://127.1:{port}"
+
+        def ask(name: str) -> bytes:
+            with urllib.request.urlopen(urllib.request.Request(f"{url}/health", headers={"Host": name})) as response:
+                return bytes(response.read())
+
+        with ThreadPoolExecutor(1) as pool:
+            body = json.dumps({"messages": _HELLO}).encode()
+            answer = pool.submit(lambda: json.load(urllib.request.urlopen(f"{url}/v1/chat/completions", body)))
+            assert reading.begun.wait(10)
+            assert ask("127.1") == ask("127.0.0.1") == ask("LOCALHOST") == b'{"status":"ok"}'
+            with pytest.raises(urllib.error.HTTPError, match="400"):
+                ask("evil.example")
+            reading.heard.set()
+            assert answer.result()["choices"][0]["message"]["content"] == "done"
+        server.should_exit = True
+        running.join(10)
 
 
 class Endless:
@@ -214,7 +285,7 @@ def _until(true: Callable[[], bool]) -> None:
 
 def test_who_goes_away_keeps_nobody_waiting_and_nor_does_who_stays() -> None:
     endless = Endless()
-    server = Server(Endpoint(cast("answering.Answering", endless)), "127.0.0.1")
+    server = Server(Endpoint(cast("answering.Answering", endless)), "127.0.0.1", "127.0.0.1")
     with bind("127.0.0.1", 0) as taken:
         taken.listen()
         running = threading.Thread(target=server.run, kwargs={"sockets": [taken]}, daemon=True)
@@ -256,6 +327,19 @@ def test_an_endpoint_test_of_it(served: Served, home: Path, capfd: pytest.Captur
     assert "Hello" not in report  # texts of rows stay out of it
 
 
+def test_an_endpoint_test_with_other_bundles(
+    served: Served, home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = shutil.copytree(home / "bundle", tmp_path / "made")
+    manifest = json.loads((made / "manifest.json").read_bytes())
+    for kind, code in (("onnx", 0), ("finetune", 2)):
+        (made / "manifest.json").write_text(json.dumps({**manifest, "kind": kind}), "utf-8")
+        assert command(group, ["test-endpoint", served.url, "--bundle", str(made), "--no-stream"]) == code
+    said = capsys.readouterr()
+    assert "As exported                 3 of 3\n" in said.out
+    assert f"error: {made}: is a bundle 'finetune', which holds rows and no answers: give that of" in said.err
+
+
 def test_ctrl_c_ends_it_at_once_and_well(home: Path, served: Served) -> None:
     with served.ask([{"role": "user", "content": "Hello " * 100}], stream=True, temperature=2, seed=1) as stream:
         next(iter(stream))
@@ -275,15 +359,26 @@ def test_what_cannot_be_served_says_what_can(
         tmp_path / "adapter": f"{tmp_path / 'adapter'}: is a bundle 'adapter': export the run with --to model to serve",
         tmp_path: f"{tmp_path}: is no bundle: manifest.json is not there; phi3train export makes one",
     }.items():
-        assert command(group, ["serve", str(folder)]) == 2
+        assert command(group, ["serve", str(folder), "--port", "0"]) == 2
         assert said in capsys.readouterr().err
     weights = "model/model-00001-of-00001.safetensors"
     broken = shutil.copytree(home / "bundle", tmp_path / "broken")
     (broken / weights).write_bytes((broken / weights).read_bytes()[:-100])
     assert command(group, ["serve", str(broken), "--port", "0"]) == 2
     assert f"error: {broken / 'model'}: the weights cannot be loaded: " in capsys.readouterr().err
-    assert command(group, ["serve", str(tmp_path), "--host", "0.0.0.0"]) == 2
+    for name, text, reason in (
+        ("tokenizer.json", "{}", ": is no tokenizer, or damaged: "),
+        ("generation_config.json", '{"eos_token_id": [[1]]}', ": names no token that ends an answer (eos_token_id): "),
+    ):
+        (broken / "model" / name).write_text(text, "utf-8")
+        assert command(group, ["serve", str(broken), "--port", "0"]) == 2
+        assert f"error: {broken / 'model' / name}{reason}" in capsys.readouterr().err
+        shutil.copy(home / "bundle" / "model" / name, broken / "model")
+    assert command(group, ["serve", str(tmp_path), "--host", "0.0.0.0", "--port", "0"]) == 2
     assert "warning: whoever reaches 0.0.0.0 on this machine can ask, without a key\n" in capsys.readouterr().err
+    for host in ("127.1", "LOCALHOST", "::ffff:127.0.0.1", "no such host"):
+        assert command(group, ["serve", str(tmp_path), "--host", host, "--port", "0"]) == 2
+        assert "warning" not in capsys.readouterr().err
 
 
 def test_an_address_that_cannot_be_had() -> None:
@@ -314,6 +409,66 @@ def test_a_character_that_is_cut_in_its_bytes_is_not_shown(home: Path, monkeypat
     ended = made.answer([5], answering.Sampling(), told)
     assert (ended.tokens, ended.reason) == (4, "length")
     assert [piece for piece in said if piece] == ["é"]
+
+
+@pytest.fixture(scope="module")
+def tokenizers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Tokenizer]:
+    """One that writes what it does not know as bytes, and one of bytes alone."""
+    made = {}
+    for kind in ("llama", "bytes"):
+        table = json.loads((write_tiny(tmp_path_factory.mktemp(kind), kind) / "tokenizer.json").read_text("utf-8"))
+        made[kind] = Tokenizer.from_str(json.dumps({**table, "decoder": table.get("decoder") or _DECODER}))
+    return made
+
+
+def test_bytes_that_are_no_character_are_shown_as_one_sign(tokenizers: dict[str, Tokenizer]) -> None:
+    tokenizer = tokenizers["llama"]
+
+    def pieces(*tokens: str) -> list[str]:
+        text = Detokenizer(tokenizer)
+        return [text.add(_id(tokenizer, token)) for token in tokens]
+
+    assert pieces("▁Hello", "<0x0A>", "<0xF0>", "▁world") == ["Hello", "\n", "", "\ufffd world"]
+    assert pieces("▁Hi", "<0xC3>", "<0xC3>", "<0xA9>", "<0xF0>") == ["Hi", "", "\ufffd", "é", ""]
+    assert pieces("▁", "▁Hi", "<|end|>", "▁you") == ["", " Hi", "", " you"]
+
+
+@given(st.lists(st.sampled_from(["a", "é", "日", "😀", "\n", " no", "Hello"]), max_size=8), st.integers(0, 4))
+def test_pieces_are_the_text_that_the_tokenizer_gives(
+    tokenizers: dict[str, Tokenizer], words: list[str], cut: int
+) -> None:
+    for tokenizer in tokenizers.values():
+        ids = tokenizer.encode("".join(words), add_special_tokens=False).ids
+        ids = ids[: len(ids) - cut]
+        text = Detokenizer(tokenizer)
+        shown = "".join(map(text.add, ids))
+        plain = tokenizer.decode(ids)
+        assert shown == plain if "\ufffd" not in plain else shown.startswith(plain.partition("\ufffd")[0])
+
+
+def _id(tokenizer: Tokenizer, token: str) -> int:
+    found = tokenizer.token_to_id(token)
+    assert found is not None
+    return found
+
+
+def _sign(byte: int) -> str:
+    """Return how a vocabulary of bytes spells one: as its own character where that can be seen."""
+    unseen = [*range(33), *range(127, 161), 173]
+    return chr(256 + unseen.index(byte)) if byte in unseen else chr(byte)
+
+
+@given(st.lists(st.sampled_from([0x41, 0x20, 0xC3, 0xA9, 0xE6, 0x97, 0xA5, 0xF0, 0x9F, 0x98, 0x80, 0xFF]), max_size=9))
+def test_whatever_bytes_come_the_text_is_that_of_all_of_them(
+    tokenizers: dict[str, Tokenizer], found: list[int]
+) -> None:
+    for kind, ids, expected in (
+        ("llama", [2 + byte for byte in found], getincrementaldecoder("utf-8")("replace").decode(bytes(found))),
+        ("bytes", [_id(tokenizers["bytes"], _sign(byte)) for byte in found],
+         bytes(found).decode("utf-8", "replace").removesuffix("\ufffd")),
+    ):  # fmt: skip
+        text = Detokenizer(tokenizers[kind])
+        assert "".join(map(text.add, ids)) == expected  # the end may yet become a character
 
 
 @given(st.lists(st.text("abc", max_size=4)), st.lists(st.text("abc", min_size=1, max_size=3), max_size=3))

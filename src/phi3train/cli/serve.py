@@ -31,19 +31,20 @@ def serve_command(bundle: Path, host: str, port: int, device: str) -> None:
     """
     if any(find_spec(name) is None for name in ("torch", "transformers", "peft", "starlette", "uvicorn")):
         raise MissingExtraError("phi3train serve", "serve")
-    from phi3train.offline import go_offline, is_loopback
+    from phi3train.offline import go_offline
     from phi3train.serving import serve
 
     go_offline()
-    if not is_loopback(host):
+    place = _device(device)
+
+    def exposed() -> None:
         warning = click.style("warning", fg="yellow", bold=True)
         click.echo(f"{warning}: whoever reaches {host} on this machine can ask, without a key", err=True)
-    place = _device(device)
 
     def loading() -> None:
         click.echo(f"loading {bundle} on {place}", err=True)
 
-    serve(bundle, host=host, port=port, device=place, loading=loading, ready=_ready)
+    serve(bundle, host=host, port=port, device=place, exposed=exposed, loading=loading, ready=_ready)
 
 
 def _device(asked: str) -> str:

@@ -102,6 +102,8 @@ def _key(variable: str | None) -> str | None:
     key = os.environ.get(variable, "").strip()
     if not key:
         raise UsageError(f"--key-env: there is no variable {variable} in the environment, or nothing in it")
+    if not (key.isascii() and key.isprintable()):
+        raise UsageError(f"--key-env: {variable} holds a line break or a letter beyond ASCII, as no key has")
     return key
 
 
@@ -114,7 +116,7 @@ def _say(done: Trial, output: Path | None, *, as_json: bool) -> int:
         click.echo(msgspec.json.encode(done))
     elif (why := failed(done)) is not None:
         click.echo(f"{click.style('error', fg='red', bold=True)}: {why}", err=True)
-    else:
+    elif done.replies:
         click.echo(render(done).encode(), nl=False)
     if output is not None and done.replies:
         click.echo(f"{output / 'report.html'}, REPORT.md and answers.jsonl written", err=True)

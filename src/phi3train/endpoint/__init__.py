@@ -58,6 +58,8 @@ def try_out(
         nonlocal begun
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
+            for page in () if replies else (PAGE, MARKDOWN):  # those of an earlier test, to which it is no answer
+                (folder / page).unlink(missing_ok=True)
             with (folder / ANSWERS).open("ab" if replies else "wb") as file:
                 file.write(msgspec.json.encode(reply) + b"\n")
         if not replies:

@@ -12,7 +12,7 @@ from openai import APIConnectionError, APIError, APIStatusError, APITimeoutError
 from openai.types.chat import ChatCompletion
 
 from phi3data.errors import UsageError
-from phi3data.text.visible import plain
+from phi3data.text.visible import one_line, plain
 from phi3train.endpoint.replies import Failure, Reply
 from phi3train.offline import is_loopback
 
@@ -25,6 +25,8 @@ RETRIES = 2  # of a request that got no answer, or the answer that the endpoint 
 _SHOWN = 300  # characters of what is said of a failure
 _SCORE = "/score"  # where Azure ML puts what a scoring script answers
 _MANY = 5  # models that are named
+_TOO_LONG = "context_length_exceeded"  # OpenAI's code, with whatever status
+_COUNTABLE = 2**53  # tokens; no more is one
 _V1 = "most addresses end in /v1"
 _LOG = "look at the endpoint's log"
 
@@ -96,9 +98,9 @@ class Asking(msgspec.Struct, frozen=True, kw_only=True):
             except UsageError:
                 raise
             except Exception as error:  # noqa: BLE001 (whatever comes back instead of models)
-                told(_reply(first, 0.0, _Answer(), self._failure(error, begun=False)))
+                told(self._reply(first, 0.0, _Answer(), self._failure(error)))
                 return
-            named(model or "the one there is")
+            named(self._hidden(_text(model or "the one there is")))
             reply = await self._one(client, first, model, stream=False)
             told(reply)
             if reply.failure is not None:
@@ -116,7 +118,7 @@ class Asking(msgspec.Struct, frozen=True, kw_only=True):
         if self.model is not None or self.place.score:
             return self.model
         try:
-            there = [each.id for each in (await client.models.list()).data]
+            there = [str(each.id) for each in (await client.models.list()).data]
         except APIStatusError as error:
             if error.status_code in (404, 405, 501):
                 raise _UnknownModelError from error
@@ -124,7 +126,7 @@ class Asking(msgspec.Struct, frozen=True, kw_only=True):
         if not there:
             raise UsageError(f"{self.place.shown}: lists no model: name the one to ask with --model")
         if len(there) > 1:
-            names = plain(", ".join(there[:_MANY])) + (", …" if len(there) > _MANY else "")
+            names = self._hidden(one_line(", ".join(there[:_MANY]))) + (", …" if len(there) > _MANY else "")
             raise UsageError(f"{self.place.shown}: has {len(there)} models ({names}): choose one with --model")
         return there[0]
 
@@ -139,15 +141,33 @@ class Asking(msgspec.Struct, frozen=True, kw_only=True):
                 else:
                     await answer.whole(client, body, score=self.place.score)
         except Exception as error:  # noqa: BLE001 (whatever becomes of a question is its reply)
-            found = self._failure(error, begun=bool(answer.text))
-            return _reply(question, perf_counter() - begun, answer, found)
-        return _reply(question, perf_counter() - begun, answer)
+            found = self._failure(error, begun=bool(answer.text), stream=stream)
+            return self._reply(question, perf_counter() - begun, answer, found)
+        return self._reply(question, perf_counter() - begun, answer)
 
-    def _failure(self, error: Exception, *, begun: bool) -> Failure:
-        found = _failure(error, self, begun=begun)
-        said = found.said.replace(self.key, "[key]") if self.key else found.said  # some endpoints repeat it
+    def _failure(self, error: Exception, *, begun: bool = False, stream: bool = False) -> Failure:
+        found = _failure(error, self, begun=begun, stream=stream)
+        said = self._hidden(found.said)
         said = said if len(said) <= _SHOWN else f"{said[: _SHOWN - 1]}…"
         return msgspec.structs.replace(found, said=said)
+
+    def _reply(self, question: Question, seconds: float, answer: _Answer, failure: Failure | None = None) -> Reply:
+        return Reply(
+            id=question.id,
+            kind=question.kind,
+            messages=question.body["messages"],
+            wanted=question.wanted,
+            answer=self._hidden(_text(answer.text)),
+            reason=None if answer.reason is None else self._hidden(_text(answer.reason)),
+            seconds=round(seconds, 6),
+            first=None if answer.first is None else round(answer.first, 6),
+            prompt_tokens=_count(answer.usage, "prompt_tokens"),
+            completion_tokens=_count(answer.usage, "completion_tokens"),
+            failure=failure,
+        )
+
+    def _hidden(self, text: str) -> str:
+        return text.replace(self.key, "[key]") if self.key else text  # some endpoints repeat it
 
 
 class _UnknownModelError(Exception):
@@ -175,9 +195,9 @@ class _Answer:
         async for chunk in made:
             self.usage = chunk.usage or self.usage
             for choice in chunk.choices or ():
-                if choice.delta.content:
+                if piece := _content(choice.delta):
                     self.first = self.first or perf_counter() - begun
-                    self.text += choice.delta.content
+                    self.text += piece
                 self.reason = choice.finish_reason or self.reason
         if self.reason is None:
             raise _NoChatError("the stream ended without saying why (finish_reason)")
@@ -191,31 +211,32 @@ class _Answer:
             made = await client.chat.completions.create(**_arguments(body))
         choices = getattr(made, "choices", None)
         if not choices:
-            raise _NoChatError(f"it begins with {str(made)[:60]!r}" if isinstance(made, str) else "it has no choices")
-        self.text, self.reason = choices[0].message.content or "", choices[0].finish_reason
+            raise _NoChatError(f"it begins with {made!r}" if isinstance(made, str) else "it has no choices")
+        self.text, self.reason = _content(choices[0].message), choices[0].finish_reason
         self.usage = made.usage
+
+
+def _content(message: Any) -> str:
+    content = message.content
+    if not isinstance(content, str | None):
+        raise _NoChatError("its content is no text")
+    return content or ""
+
+
+def _text(value: object) -> str:
+    """Return what an endpoint said as text that can be written: pairs of surrogates joined, halves of them a sign."""
+    return str(value).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _count(usage: object, name: str) -> int | None:
+    found = getattr(usage, name, None)
+    return found if type(found) is int and 0 <= found < _COUNTABLE else None
 
 
 def _arguments(body: dict[str, Any]) -> dict[str, Any]:
     """Return a request as the client takes it, also with parameters that only the endpoint knows."""
     more = {key: value for key, value in body.items() if key not in ("messages", "model")}
     return {"messages": body["messages"], "model": body["model"], "extra_body": more}
-
-
-def _reply(question: Question, seconds: float, answer: _Answer, failure: Failure | None = None) -> Reply:
-    return Reply(
-        id=question.id,
-        kind=question.kind,
-        messages=question.body["messages"],
-        wanted=question.wanted,
-        answer=answer.text,
-        reason=answer.reason,
-        seconds=round(seconds, 6),
-        first=None if answer.first is None else round(answer.first, 6),
-        prompt_tokens=getattr(answer.usage, "prompt_tokens", None),
-        completion_tokens=getattr(answer.usage, "completion_tokens", None),
-        failure=failure,
-    )
 
 
 def _client(asking: Asking) -> AsyncOpenAI:
@@ -231,7 +252,7 @@ def _client(asking: Asking) -> AsyncOpenAI:
     return made
 
 
-def _failure(error: Exception, asking: Asking, *, begun: bool) -> Failure:
+def _failure(error: Exception, asking: Asking, *, begun: bool, stream: bool) -> Failure:
     """Return what an exception of the client means for whoever tests an endpoint."""
     if isinstance(error, APITimeoutError | TimeoutError):
         if begun:
@@ -240,7 +261,7 @@ def _failure(error: Exception, asking: Asking, *, begun: bool) -> Failure:
             said, remedy = "did not answer", "raise --timeout: a deployment that slept takes minutes to wake"
         return Failure(kind="timeout", said=f"{said} after {asking.patience:g} s", remedy=remedy)
     if isinstance(error, APIStatusError):
-        return _status(error, asking)
+        return msgspec.structs.replace(_status(error, asking, stream=stream), status=error.status_code)
     if isinstance(error, APIConnectionError):
         cause = error.__cause__ or error
         if not begun and "Connect" in type(cause).__name__:
@@ -257,10 +278,12 @@ def _failure(error: Exception, asking: Asking, *, begun: bool) -> Failure:
     return Failure(kind="no answer", said=said, remedy=f"is this the address of a chat endpoint? {_V1}")
 
 
-def _status(error: APIStatusError, asking: Asking) -> Failure:
-    """Return what an HTTP status means."""
+def _status(error: APIStatusError, asking: Asking, *, stream: bool) -> Failure:
+    """Return what an HTTP status means as the answer to a question, streamed or whole."""
     status, words = error.status_code, _said(error.body)
     said = f"says {status}: {words}" if words else f"says {status}"
+    if status == 413 or error.code == _TOO_LONG:
+        return Failure(kind="too long", said=said, remedy="messages and answer together exceed what the model can read")
     if status in (401, 403):
         known = "the key is not one that it takes" if asking.key else "it wants a key"
         remedy = f"{known}: --key-env names the variable of the environment that holds it"
@@ -268,14 +291,12 @@ def _status(error: APIStatusError, asking: Asking) -> Failure:
     if status in (404, 405):
         model = f"is '{asking.model}' the model's (or deployment's) name? " if asking.model else ""
         return Failure(kind="not found", said=said, remedy=model + _V1)
-    if status == 413:
-        return Failure(kind="too long", said=said, remedy="messages and answer together exceed what the model can read")
     if status == 429:
         remedy = "lower --concurrency, or raise the deployment's quota"
         return Failure(kind="busy", said=f"{said} (also after {RETRIES} retries)", remedy=remedy)
     if status >= 500:
         return Failure(kind="server error", said=f"{said} (also after {RETRIES} retries)", remedy=_LOG)
-    remedy = "if it cannot stream: --no-stream" if asking.stream else "the request is none that it takes"
+    remedy = "if it cannot stream: --no-stream" if stream else "the request is none that it takes"
     return Failure(kind="refused", said=said, remedy=remedy)
 
 

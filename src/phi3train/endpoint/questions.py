@@ -6,16 +6,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
-from tokenizers import Tokenizer
-from tokenizers.decoders import DecodeStream
 
 from phi3data.errors import InputError, UsageError
 from phi3data.findings import Finding
 from phi3data.sources.reader import SourceConfig
 from phi3train.data.rows import read, spread
+from phi3train.detokenizing import Detokenizer, load
 from phi3train.export import bundle, expected
 
 if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
     from phi3data.chat import Conversation
 
 Kind = Literal["request", "exported", "data"]
@@ -37,7 +38,8 @@ def request(path: Path | None) -> Question:
     Raises `InputError` for a file that is no request.
     """
     body = _GREETING if path is None else bundle.read_json(path)
-    if not isinstance(body.get("messages"), list):
+    said = body.get("messages")
+    if not isinstance(said, list) or not all(isinstance(each, dict) for each in said):
         raise InputError(f"{path}: is no request: it has no messages; a bundle's is deploy/test_request.json")
     kept = {key: value for key, value in body.items() if key not in ("model", "stream", "stream_options")}
     return Question(id="test request", kind="request", body=kept)
@@ -48,13 +50,13 @@ def exported(folder: Path) -> list[Question]:
 
     Raises `UsageError` for a bundle that answers no chats, `InputError` for one that is damaged.
     """
-    made, found = bundle.read(folder), expected.read(folder)
-    source = folder / made.kind / "tokenizer.json"
+    made = bundle.read(folder)
+    if made.kind == "finetune":
+        raise UsageError(f"{folder}: is a bundle 'finetune', which holds rows and no answers: give that of a model")
+    found = expected.read(folder)
     if found.request is None:
         raise UsageError(f"{folder}: holds a classification head, which answers no chats")
-    if not source.is_file():
-        raise InputError(f"{source}: is not there: export the bundle again")
-    tokenizer = Tokenizer.from_file(str(source))
+    tokenizer = load(folder / ("adapter" if made.kind == "adapter" else "model") / "tokenizer.json")
     ends = set(made.facts.get("eos_token_id", ()))
     asked = [
         Question(
@@ -89,8 +91,8 @@ def conversations(path: Path, number: int, max_tokens: int) -> list[Question]:
 
 def _text(tokenizer: Tokenizer, ids: list[int]) -> str:
     """Return the text of an answer; of one that was cut off within a character what is before that."""
-    stream = DecodeStream(skip_special_tokens=True)
-    return "".join(stream.step(tokenizer, id_) or "" for id_ in ids)
+    made = Detokenizer(tokenizer)
+    return "".join(made.add(id_) for id_ in ids)
 
 
 def _question(place: str, conversation: Conversation, max_tokens: int) -> Question:

@@ -16,11 +16,12 @@ if TYPE_CHECKING:
 
 
 class Failure(msgspec.Struct, frozen=True, kw_only=True):
-    """Why there is no answer: the kind, what happened, and what to do."""
+    """Why there is no answer: the kind, what happened, and what to do. `said` may hold the endpoint's words."""
 
     kind: str
     said: str
     remedy: str
+    status: int | None = None  # of HTTP, where an answer came
 
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from phi3data.report.card import escape
-from phi3data.text.visible import plain
+from phi3data.text.visible import one_line, plain
 from phi3train.endpoint.replies import Failure, Measured, Percentiles, Reply
 from phi3train.report.markdown import written
 from phi3train.report.page import environment
@@ -57,14 +57,15 @@ def failed(trial: Trial) -> str | None:
     return f"{trial.address}: {why.kind}: {why.said}; {why.remedy}"
 
 
-def warnings(trial: Trial) -> list[str]:
-    """Return what is wrong, the worst first."""
+def warnings(trial: Trial, *, words: bool = True) -> list[str]:
+    """Return what is wrong, the worst first, without `words` of the endpoint: some repeat what they were asked."""
     made, said = trial.measured, []
     if trial.stopped:
         said.append(f"stopped by the user after {made.asked} of {trial.questions} requests")
     for kind, number in made.failures.items():
         why = _first(trial, kind)
-        said.append(f"{number} of {made.asked} requests: {kind}: {why.said}: {why.remedy}")
+        status = kind if why.status is None else f"{kind} ({why.status})"
+        said.append(f"{number} of {made.asked} requests: {f'{kind}: {why.said}' if words else status}: {why.remedy}")
     if made.as_exported < made.exported:
         said.append(
             f"{made.as_exported} of {made.exported} answers are those of the export: other weights, another chat "
@@ -81,7 +82,7 @@ def warnings(trial: Trial) -> list[str]:
 def render(trial: Trial) -> str:
     """Return a test for the terminal."""
     made = trial.measured
-    lines = [f"{trial.address}: {plain(trial.model)}, {made.answered} of {made.asked} requests answered"]
+    lines = [f"{trial.address}: {one_line(trial.model)}, {made.answered} of {made.asked} requests answered"]
     first = trial.replies[0]
     if first.failure is None:
         lines.append(f"{'Test request, s':<22}{first.seconds:>12.3f}  {_cut(first.answer)}")
@@ -96,7 +97,7 @@ def render(trial: Trial) -> str:
 
 def markdown(trial: Trial) -> str:
     """Return the report as Markdown. Texts of rows are not in it: it is kept where data may not be."""
-    said = warnings(trial)
+    said = warnings(trial, words=False)
     lines = [f"# Endpoint test: {escape(trial.address)}", "", escape(headline(trial)), "", "## Warnings", ""]
     lines += [*([f"- {escape(each)}" for each in said] or ["None."]), ""]
     parts = {"Speed": _speed(trial.measured), "Answers": _scores(trial), "How it was asked": _about(trial)}
@@ -127,7 +128,7 @@ def page(trial: Trial) -> str:
 def headline(trial: Trial) -> str:
     """Return what came of it in a sentence or two."""
     made = trial.measured
-    said = f"{made.answered} of {made.asked} requests to '{trial.model}' were answered."
+    said = f"{made.answered} of {made.asked} requests to '{one_line(trial.model)}' were answered."
     if made.latency is not None:
         said += f" Half of them within {made.latency.p50:.2f} s, nine of ten within {made.latency.p90:.2f} s."
     return said
@@ -162,7 +163,7 @@ def _about(trial: Trial) -> Table:
     how = "streamed" if trial.streamed else "whole"
     rows = [
         ["Endpoint", trial.address],
-        ["Model", trial.model],
+        ["Model", one_line(trial.model)],
         ["Day", trial.when],
         ["Data", trial.data or "–"],
         ["Answers", f"{how}, up to {trial.max_tokens:,} tokens, the likeliest ones (temperature 0)"],

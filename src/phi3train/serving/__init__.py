@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from phi3data.errors import UsageError
+from phi3train.offline import is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,25 +16,35 @@ if TYPE_CHECKING:
 
 
 def serve(
-    bundle: Path, *, host: str, port: int, device: str, loading: Callable[[], None], ready: Callable[[str, str], None]
+    bundle: Path,
+    *,
+    host: str,
+    port: int,
+    device: str,
+    exposed: Callable[[], None],
+    loading: Callable[[], None],
+    ready: Callable[[str, str], None],
 ) -> None:
     """Answer calls until the process is interrupted.
 
-    `loading` hears when the weights begin to be loaded, which takes long, `ready` name and address when calls are
-    taken. `port` 0 is any free one, `device` "cpu" or "cuda". Raises `UsageError` for an address that cannot be had and
-    a folder that answers no chats, `InputError` for one that is damaged.
+    `exposed` hears that others than this machine can call, `loading` when the weights begin to be loaded, which takes
+    long, `ready` name and address when calls are taken. `port` 0 is any free one, `device` "cpu" or "cuda". Raises
+    `UsageError` for an address that cannot be had and a folder that answers no chats, `InputError` for one that is
+    damaged.
     """
     from phi3train.serving.answering import Answering, refuse_unfit
 
-    refuse_unfit(bundle)
     with bind(host, port) as taken:
+        name, number = taken.getsockname()[:2]  # `host` may be spelled in many ways
+        if not is_loopback(name):
+            exposed()
+        refuse_unfit(bundle)
         loading()
         from phi3train.serving.app import Endpoint, Server
 
         answering = Answering(bundle, device)
-        server = Server(Endpoint(answering), host)
+        server = Server(Endpoint(answering), host, name)
         taken.listen()  # from here on calls wait until they are taken
-        name, number = taken.getsockname()[:2]
         ready(answering.name, f"http://{f'[{name}]' if ':' in name else name}:{number}/v1")
         with suppress(KeyboardInterrupt):  # uvicorn ends what is under way, and raises it again
             server.run(sockets=[taken])

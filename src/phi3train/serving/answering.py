@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 import torch
-from tokenizers import Tokenizer
-from tokenizers.decoders import DecodeStream
 
 from phi3data.chat import Conversation, Message
 from phi3data.errors import InputError, UsageError
 from phi3data.family.template import TemplateError
 from phi3data.tokens.encode import encoder
 from phi3train.config import Config, ModelConfig
+from phi3train.detokenizing import Detokenizer, load
 from phi3train.export.bundle import read, read_json
 from phi3train.generation import write
 from phi3train.loading import load_model
@@ -56,8 +55,8 @@ class Answering:
         self.name = said.name
         self.model = find(ModelConfig(name=facts.get("model") or said.base_model, path=str(folder)))
         self.context = self.model.context
+        self._tokenizer = load(folder / "tokenizer.json")
         self._encoder = encoder(self.model.tokenizer, self.model.profile)
-        self._tokenizer = Tokenizer.from_file(self.model.tokenizer.path)
         self._ends, self._pad = _ends(folder)
         # In float32 a CPU is faster, and answers as when the bundle was made; a GPU computes as the weights are kept.
         precision: Precision = "bf16" if device == "cuda" and facts.get("dtype") == "bfloat16" else "fp32"
@@ -94,11 +93,11 @@ class Answering:
         A character of which the answer has not all bytes, since it was cut off there, is not shown.
         """
         shown = Shown(sampling.stops)
-        stream = DecodeStream(skip_special_tokens=True)
+        text = Detokenizer(self._tokenizer)
 
         def heard(token: int) -> bool:
-            piece = None if token in self._ends else stream.step(self._tokenizer, token)
-            return told(shown.add(piece or "")) or shown.stopped
+            piece = "" if token in self._ends else text.add(token)
+            return told(shown.add(piece)) or shown.stopped
 
         room = self.context - len(prompt)
         with torch.random.fork_rng():
@@ -167,7 +166,8 @@ def _ends(folder: Path) -> tuple[frozenset[int], int]:
     path = folder / "generation_config.json"
     settings = read_json(path)
     ends = settings.get("eos_token_id")
-    ids = frozenset(ends if isinstance(ends, list) else [ends])
-    if not all(isinstance(each, int) for each in ids):
+    ids = ends if isinstance(ends, list) else [ends]
+    if not ids or not all(type(each) is int for each in ids):
         raise InputError(f"{path}: names no token that ends an answer (eos_token_id): export the run again")
-    return ids, settings.get("pad_token_id") or min(ids)
+    pad = settings.get("pad_token_id")
+    return frozenset(ids), pad if type(pad) is int else min(ids)

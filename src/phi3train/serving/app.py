@@ -15,6 +15,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 
 _PLACES = "/v1/chat/completions, /v1/models, /health"
 _PATIENCE = 2  # seconds that connections have to end when the server is stopped
+_GONE = 499  # as nginx has it: the client has closed the request
+_LONGEST = 4 * 2**20  # bytes of a request; 128 Ki tokens of any language are less
+_HEARD_OUT = 16 * _LONGEST  # of what is too long: who is still sending reads no answer
 _THIS_MACHINE = ("127.0.0.1", "localhost", "::1", "[::1]")
 
 _Queue = asyncio.Queue[str | Written | Exception]
@@ -43,6 +47,7 @@ class Endpoint:
     def __init__(self, answering: Answering) -> None:
         self._answering = answering
         self._turns = ThreadPoolExecutor(1, thread_name_prefix="answer")
+        self._reading = ThreadPoolExecutor(1, thread_name_prefix="read")
         self._created = int(time.time())
         self._listeners: set[_Queue] = set()
 
@@ -57,13 +62,13 @@ class Endpoint:
 
     async def chat(self, request: Request) -> Response:
         """Answer a conversation."""
-        asked = read(await request.body())
+        try:
+            body = await _body(request)
+        except ClientDisconnect:
+            return Response(status_code=_GONE)
+        # A long one takes seconds. One at a time in a thread of its own: others are heard, and refused without waiting.
+        asked, prompt = await asyncio.get_running_loop().run_in_executor(self._reading, self._read, body)
         name = self._answering.name
-        if asked.model not in (None, name):
-            raise RefusalError(
-                404, f"there is no model '{asked.model}' here: this is '{name}'", param="model", code="model_not_found"
-            )
-        prompt = self._answering.prompt([each.message() for each in asked.messages])
         pieces, completion = self._pieces(prompt, _sampling(asked)), Completion(name)
         if asked.stream:
             usage = asked.stream_options is not None and asked.stream_options.include_usage
@@ -81,7 +86,15 @@ class Endpoint:
                 text.append(piece)
                 if await request.is_disconnected():
                     break
-        return Response(status_code=499)  # as nginx has it: the client has closed the request
+        return Response(status_code=_GONE)
+
+    def _read(self, body: bytes) -> tuple[Question, list[int]]:
+        asked, name = read(body), self._answering.name
+        if asked.model not in (None, name):
+            raise RefusalError(
+                404, f"there is no model '{asked.model}' here: this is '{name}'", param="model", code="model_not_found"
+            )
+        return asked, self._answering.prompt([each.message() for each in asked.messages])
 
     async def _pieces(self, prompt: list[int], sampling: Sampling) -> AsyncGenerator[str | Written, None]:
         """Yield the pieces of an answer's text, and how it ended. Who stops listening ends it."""
@@ -127,8 +140,8 @@ class Endpoint:
 class Server(uvicorn.Server):
     """A web server that ends answers when it is stopped, and does not wait for them."""
 
-    def __init__(self, endpoint: Endpoint, host: str) -> None:
-        """Listen at `host`; where that is of this machine alone, calls under names of others are refused.
+    def __init__(self, endpoint: Endpoint, host: str, address: str) -> None:
+        """Listen at `address`, by the name `host`; where only this machine can call it, other names are refused.
 
         A page of another site could else have a browser call a name of its own that means this machine, and read the
         answer.
@@ -137,7 +150,7 @@ class Server(uvicorn.Server):
         # Once its answers have ended, nothing but a client that does not read them can keep it waiting.
         super().__init__(
             uvicorn.Config(
-                _app(endpoint, [host, *_THIS_MACHINE] if is_loopback(host) else ["*"]),
+                _app(endpoint, [host, address, *_THIS_MACHINE] if is_loopback(address) else ["*"]),
                 log_level="warning",
                 access_log=False,
                 lifespan="off",
@@ -161,6 +174,20 @@ def _app(endpoint: Endpoint, names: list[str]) -> Starlette:
         middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=names)],
         exception_handlers={RefusalError: _refused, HTTPException: _elsewhere},
     )
+
+
+async def _body(request: Request) -> bytes:
+    """Return the body of a call. Raises `RefusalError` (413) for one that is too long, which is not kept meanwhile."""
+    kept, size = bytearray(), 0
+    async for piece in request.stream():
+        size += len(piece)
+        if size <= _LONGEST:
+            kept += piece
+        elif size > _HEARD_OUT:
+            break
+    if size > _LONGEST:
+        raise RefusalError(413, f"the request is longer than {_LONGEST:,} bytes", code="context_length_exceeded")
+    return bytes(kept)
 
 
 def _sampling(asked: Question) -> Sampling:

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import re
 import time
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 from uuid import uuid4
 
 import msgspec
 from msgspec import Meta
 
 from phi3data.chat import Message
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 # What clients send along with the one value that is what happens anyway (None always is).
 _FIXED: dict[str, Any] = {
@@ -27,6 +30,7 @@ _FIXED: dict[str, Any] = {
     "tool_choice": "none",
 }
 _WITHOUT_EFFECT = frozenset({"user", "metadata", "store", "service_tier", "safety_identifier", "prompt_cache_key"})
+_MESSAGE, _PART = frozenset({"role", "content"}), frozenset({"type", "text"})
 _PLACE = re.compile(r"^(?P<what>.*) - at `\$\.?(?P<where>.*)`$", re.DOTALL)
 
 
@@ -50,7 +54,6 @@ class Said(msgspec.Struct, frozen=True, kw_only=True):
 
     role: Literal["system", "developer", "user", "assistant"]
     content: str | list[Part]
-    tool_calls: None = None
 
     def message(self) -> Message:
         """Return it as chats have it. "developer" is the newer name of "system"."""
@@ -93,22 +96,43 @@ def read(body: bytes) -> Question:
     """Return the request in the body of a call. Raises `RefusalError` (400) for what cannot be done."""
     try:
         table = msgspec.json.decode(body, type=dict[str, Any])
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise RefusalError(400, f"the body is no JSON object: {error}") from None
     for name in sorted(table.keys() - set(Question.__struct_fields__)):
         if name in _WITHOUT_EFFECT or table[name] is None:
             continue
         if name not in _FIXED:
-            raise RefusalError(400, f"{name}: not known here", param=name, code="unknown_parameter")
+            raise _unknown(name)
         if table[name] != _FIXED[name]:
             only = msgspec.json.encode(_FIXED[name]).decode()
             raise RefusalError(400, f"{name}: this server knows {only} only", param=name, code="unsupported_value")
+    for place in _unread(table.get("messages")):
+        raise _unknown(place)
     try:
         return msgspec.convert(table, Question)
     except msgspec.ValidationError as error:
         found = _PLACE.match(str(error))
         where, what = (found["where"], found["what"]) if found else (None, str(error))
         raise RefusalError(400, f"{where}: {what}" if where else what, param=where, code="invalid_value") from None
+
+
+def _unread(messages: object) -> Iterator[str]:
+    """Yield the places of what is said in messages and would not be read; None and [] say nothing."""
+    for number, message in enumerate(messages if isinstance(messages, list) else ()):
+        place = f"messages[{number}]"
+        yield from _others(message, place, _MESSAGE)
+        parts = message.get("content") if isinstance(message, dict) else None
+        for at, part in enumerate(parts if isinstance(parts, list) else ()):
+            yield from _others(part, f"{place}.content[{at}]", _PART)
+
+
+def _others(table: object, place: str, known: frozenset[str]) -> Iterator[str]:
+    if isinstance(table, dict):
+        yield from (f"{place}.{key}" for key, value in table.items() if key not in known and value not in (None, []))
+
+
+def _unknown(place: str) -> RefusalError:
+    return RefusalError(400, f"{place}: not known here", param=place, code="unknown_parameter")
 
 
 class Usage(msgspec.Struct, frozen=True, kw_only=True):

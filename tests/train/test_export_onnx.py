@@ -402,13 +402,20 @@ def test_sigterm_leaves_neither_the_builder_nor_half_a_bundle(
     (place / "endless.py").write_text(_BUILDER, "utf-8")
     monkeypatch.setattr(exporting, "_BUILDER", "endless")
     monkeypatch.setenv("PYTHONPATH", str(place))
-    before = signal.getsignal(signal.SIGTERM)
-    assert command(group, ["export", str(phi3), "--to", "onnx", "-o", str(tmp_path / "out")]) == 130
+
+    def guard(*_: object) -> None:
+        """Keep a signal that comes too late from ending the tests."""
+
+    before = signal.signal(signal.SIGTERM, guard)
+    try:
+        assert command(group, ["export", str(phi3), "--to", "onnx", "-o", str(tmp_path / "out")]) == 130
+        assert signal.getsignal(signal.SIGTERM) is guard
+    finally:
+        signal.signal(signal.SIGTERM, before)
     assert capsysbinary.readouterr().err == b"\ninterrupted\n"
     with pytest.raises(ProcessLookupError):
         os.kill(int((place / "pid").read_text("utf-8")), 0)
     assert [path.name for path in tmp_path.iterdir()] == ["module"]
-    assert signal.getsignal(signal.SIGTERM) == before
 
 
 def test_without_the_extra_it_says_what_to_install(

@@ -282,6 +282,23 @@ def test_all_before_the_last_answer_is_asked_and_a_key_is_given_to_the_endpoint_
     assert "out/report.html: exists: choose another folder, or replace it with --overwrite" in capsys.readouterr().err
 
 
+def test_a_report_is_no_part_of_a_bundle_nor_a_file(
+    stub: Stub, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "manifest.json").write_text("{}", "utf-8")
+    for place, said in (("", "is a bundle or prepared data"), ("manifest.json", "is a file: give a folder")):
+        assert _test(stub.url("good"), "-o", str(tmp_path / place), "--overwrite") == 2
+        assert said in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["manifest.json"]
+
+
+def test_answers_to_questions_with_a_limit_of_their_own_may_be_cut_off(
+    stub: Stub, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _test(stub.url("long")) == 0
+    assert "cut off" not in capsys.readouterr().err
+
+
 def test_a_request_is_sent_as_it_is_written(stub: Stub, tmp_path: Path) -> None:
     stub.asked.clear()
     request = {"messages": [{"role": "user", "content": "Hi"}], "max_tokens": 5, "repetition_penalty": 1.1}

@@ -70,8 +70,8 @@ def test_endpoint_command(
         raise MissingExtraError("phi3train test-endpoint", "endpoint")
     from phi3train.endpoint import asking, questions, refuse_taken, try_out
 
-    if output is not None and not overwrite:
-        refuse_taken(output)
+    if output is not None:
+        refuse_taken(output, overwrite=overwrite)
     exported = [] if bundle is None else questions.exported(bundle)
     if bundle is not None and request is None:
         request = bundle / "deploy" / "test_request.json"

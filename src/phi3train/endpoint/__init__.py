@@ -14,6 +14,7 @@ from phi3train.endpoint import report
 from phi3train.endpoint.asking import RETRIES
 from phi3train.endpoint.replies import Reply, measure
 from phi3train.endpoint.report import Trial
+from phi3train.export.bundle import MANIFEST
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -25,9 +26,13 @@ if TYPE_CHECKING:
 PAGE, MARKDOWN, ANSWERS = "report.html", "REPORT.md", "answers.jsonl"
 
 
-def refuse_taken(folder: Path) -> None:
-    """Raise `OutputError` where a folder holds files of a report already."""
-    for name in (PAGE, MARKDOWN, ANSWERS):
+def refuse_taken(folder: Path, *, overwrite: bool) -> None:
+    """Raise `OutputError` for a file, a bundle, and a folder that holds a report already unless `overwrite`."""
+    if folder.is_file():
+        raise OutputError(f"{folder}: is a file: give a folder")
+    if (folder / MANIFEST).is_file():
+        raise OutputError(f"{folder}: is a bundle or prepared data, which a report is no part of: give another folder")
+    for name in () if overwrite else (PAGE, MARKDOWN, ANSWERS):
         if (folder / name).exists():
             raise OutputError(f"{folder / name}: exists: choose another folder, or replace it with --overwrite")
 

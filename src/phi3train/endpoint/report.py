@@ -71,7 +71,8 @@ def warnings(trial: Trial, *, words: bool = True) -> list[str]:
             f"{made.as_exported} of {made.exported} answers are those of the export: other weights, another chat "
             "template, or half precision, in which near ties fall otherwise: look at the answers"
         )
-    if made.stop_rate is not None and made.stop_rate < 1:
+    # The other questions have a limit of their own, at which good answers are cut off too.
+    if any(each.kind == "data" for each in trial.replies) and made.stop_rate is not None and made.stop_rate < 1:
         said.append(
             f"{1 - made.stop_rate:.1%} of the answers were cut off: raise --max-tokens; if they then run on, the model "
             "was not taught to stop, or the endpoint does not know the tokens that end an answer"

@@ -21,11 +21,14 @@ from phi3data.cli import run as command
 from phi3data.report.card import escape
 from phi3train.cli import group
 from phi3train.endpoint import asking, questions, try_out
-from phi3train.endpoint.replies import percentiles
+from phi3train.endpoint.replies import Reply, measure, percentiles
+from phi3train.endpoint.report import Trial, warnings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from phi3train.endpoint.questions import Kind
 
 _EVIL = "<script>alert(1)</script>\x1b[31m"
 
@@ -292,11 +295,14 @@ def test_a_report_is_no_part_of_a_bundle_nor_a_file(
     assert [path.name for path in tmp_path.iterdir()] == ["manifest.json"]
 
 
-def test_answers_to_questions_with_a_limit_of_their_own_may_be_cut_off(
-    stub: Stub, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert _test(stub.url("long")) == 0
-    assert "cut off" not in capsys.readouterr().err
+@pytest.mark.parametrize(("kind", "warned"), [("exported", 0), ("request", 0), ("data", 1)])
+def test_answers_to_questions_with_a_limit_of_their_own_may_be_cut_off(kind: Kind, warned: int) -> None:
+    reply = Reply(id="1", kind=kind, messages=[], wanted="Hello", answer="Hello", reason="length", seconds=1.0)
+    trial = Trial(
+        address="x", model="m", when="2026-01-01", data=None, questions=1, stopped=False, max_tokens=8, concurrency=1,
+        streamed=True, patience=1.0, retries=2, measured=measure([reply], 1.0), replies=[reply],
+    )  # fmt: skip
+    assert len(warnings(trial)) == warned
 
 
 def test_a_request_is_sent_as_it_is_written(stub: Stub, tmp_path: Path) -> None:

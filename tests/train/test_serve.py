@@ -97,12 +97,20 @@ class Served:
 
 
 @pytest.fixture(scope="module")
-def served(home: Path) -> Iterator[Served]:
-    made = Served(home / "bundle")
+def servers(home: Path) -> Iterator[list[Served]]:
+    made = [Served(home / "bundle")]
     yield made
-    if made.process.poll() is None:
-        made.process.kill()
-        made.process.wait(20)
+    if made[-1].process.poll() is None:
+        made[-1].process.kill()
+        made[-1].process.wait(20)
+
+
+@pytest.fixture
+def served(servers: list[Served], home: Path) -> Served:
+    """The server; another one where a test has stopped it: several processes run these tests in any order."""
+    if servers[-1].process.poll() is not None:
+        servers.append(Served(home / "bundle"))
+    return servers[-1]
 
 
 def test_it_answers_the_test_request_and_stops_at_the_end_of_the_turn(served: Served, home: Path) -> None:

@@ -67,9 +67,10 @@ def make(out: Path, seed: int) -> None:
 def tokenizer_table() -> dict[str, Any]:
     """Return a tokenizer.json of Phi-3's kind: BPE over ▁words with byte fallback, and the family's control tokens."""
     made = Tokenizer(models.BPE(unk_token="<unk>", byte_fallback=True, fuse_unk=True))
-    # Only while it is trained: no merge crosses a space or a line's end, and so none needs this afterwards.
+    # Only while it is trained: no merge crosses a space or a line's end, and so none needs this afterwards. None
+    # joins letters with digits or punctuation, as in the real file: onnxruntime-genai cuts there first.
     made.pre_tokenizer = pre_tokenizers.Sequence(
-        [pre_tokenizers.Split(Regex(r"\n|\d"), "isolated"), pre_tokenizers.Metaspace(prepend_scheme="always")]
+        [pre_tokenizers.Metaspace(prepend_scheme="always"), pre_tokenizers.Split(Regex(r"\n|\d|[^\w▁]"), "isolated")]
     )
     first = ["<unk>", "<s>"]
     texts = list(_texts())

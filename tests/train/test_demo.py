@@ -44,3 +44,12 @@ def test_the_tokenizer_is_of_the_familys_kind(tmp_path: Path, monkeypatch: pytes
     assert [text for text in spelled if text.startswith("<|")] == [
         *("<|user|>", "<|end|>", "<|assistant|>", "<|end|>", "<|endoftext|>")
     ]
+
+
+def test_no_token_joins_letters_with_digits_or_punctuation(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in the real file; onnxruntime-genai cuts there before it looks for tokens."""
+    monkeypatch.setattr(make_tiny_model, "_texts", lambda: iter(_TEXTS))
+    held = make_tiny_model.tokenizer_table()["model"]["vocab"]
+    words = [text for text in held if not text.startswith("<") and len(text) > 1]
+    assert "▁coffee" in words
+    assert all(text.removeprefix("▁").isalpha() for text in words)

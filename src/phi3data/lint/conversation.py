@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache, lru_cache
+from functools import cache, cached_property, lru_cache
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -20,8 +20,12 @@ from phi3data.tokens.frame import control_text
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from phi3data.chat import Conversation
     from phi3data.findings import Finding
+    from phi3data.rules.sieve import Said, Sieve
 
 _TURNS = frozenset(rule.code for rule in turns.RULES)
 _TEMPLATE = frozenset(rule.code for rule in template.RULES) | {"R407"}
@@ -91,6 +95,35 @@ class Judge:
                 for finding in wrong.get(roles, ()):
                     yield number, finding
         yield from self._gaps_and_lengths(said, sizes, conversation)
+
+    @cached_property
+    def sieve(self) -> Sieve:
+        """The sieve of all that is looked for in texts. Made when it is first used: it brings numpy and numba."""
+        from phi3data.rules.sieve import Sieve
+
+        controls = self._controls.by_text if self._renders else ()
+        return Sieve(self._texts.kernels, self._texts.pairs, controls)
+
+    def said(self, said: Said, sizes: NDArray[np.int64]) -> Iterator[tuple[int, Finding]]:
+        """Do what `bare` does, for rows whose texts are not decoded: few of them are looked at."""
+        masks = self.sieve.suspects(said)
+        yield from self._texts.check_said(said, masks)
+        for row in said.rows_of(masks & self.sieve.control_bit):
+            for finding in control_text(Bare(said.row(row)), self._controls):
+                yield row, finding
+        for roles, rows in said.orders():
+            for finding in self._by_roles(roles):
+                yield from [(row, finding) for row in rows]
+        for row in said.rows_of(masks & self.sieve.nothing_bit) if self._gaps else ():
+            for finding in gaps(Bare(said.row(row))):
+                yield row, finding
+        if self._measures:
+            most = sizes + 8 * (said.rows[1:] - said.rows[:-1])
+            # A character is four bytes at most.
+            sure = (most <= self._limit) & (said.trained() * _SURE >= 4 * self._share * sizes)
+            for row in ((most >= self._long) & ~sure).nonzero()[0].tolist():
+                for finding in self._length(Bare(said.row(row)), int(sizes[row])):
+                    yield row, finding
 
     def _said(self, said: Turns, conversation: Callable[[int], Conversation]) -> Iterator[tuple[int, Finding]]:
         """Yield what is wrong with the texts, and control tokens that are spelled in them."""

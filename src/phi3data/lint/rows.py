@@ -28,15 +28,20 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from phi3data.chat import Message
+    from phi3data.rules.sieve import Said
     from phi3data.sources.reader import Reader
 
 
 _AT_ONCE = 512  # lines
+_WAIT = 16  # pieces of lines that are not sieved after one that could not be
 _DATE = 40  # characters: more than any date has
 
 
 class Job(msgspec.Struct, frozen=True):
-    """A part of a file to look at. `line` and `record` count what stands before it; `project` keeps keys of rows."""
+    """A part of a file to look at. `line` and `record` count what stands before it; `project` keeps keys of rows.
+
+    Where it is `sieved`, lines that are nothing but messages are looked at by kernels, which takes a second to start.
+    """
 
     source: Source
     shard: Shard
@@ -44,6 +49,7 @@ class Job(msgspec.Struct, frozen=True):
     record: int
     plan: Plan
     project: bool = False
+    sieved: bool = False
 
 
 class Linted(msgspec.Struct):
@@ -72,7 +78,10 @@ def lint(job: Job) -> Linted:
     with Places(job.source) as places:
         part = _Part(job, places)
         if job.source.layout == "lines" and not job.source.tabular:
-            part.read_lines()
+            if job.sieved:
+                part.sieve_lines()
+            else:
+                part.read_lines()
         else:
             part.read_records()
         return part.close()
@@ -100,20 +109,48 @@ class _Part:
         """Look at every line that begins in the shard."""
         block = lines.block(self._job.source, self._job.shard)
         ends = self._facts.line_ends = file.LineEnds()
-        ends.add(block.lines, self._line + 1, ended=block.ended, returns=block.returns)
-        offset, line = block.start, self._line
+        if block.returns:
+            ends.add(block.lines, self._line + 1, ended=block.ended)
+        else:
+            ends.count(len(block.lines), ended=block.ended)
         last = -1 if block.ended or block.too_long else len(block.lines) - 1
-        for at in range(0, len(block.lines), _AT_ONCE):
-            piece = block.lines[at : at + _AT_ONCE]
-            size = sum(map(len, piece)) + len(piece)
-            if not self._take_bare(piece, offset, line):
-                self._read_each(piece, offset, line, last - at)
-            offset += size
-            line += len(piece)
-        if block.too_long:
-            self._look(_Row(offset, block.too_long, line, line, too_long(block.too_long)))
-            line += 1
-        self._line = self._record = line
+        offset = self._read(block.lines, block.start, last)
+        self._read_overlong(block.too_long, offset)
+
+    def sieve_lines(self) -> None:
+        """Do what `read_lines` does, by kernels where these can."""
+        span = lines.span(self._job.source, self._job.shard)
+        ends = self._facts.line_ends = file.LineEnds()
+        waiting = 0
+        for start, data in lines.pieces(span):
+            ended = span.ended or start + len(data) < len(span.data)
+            count = 0 if waiting else self._take_sieved(data, span.start + start)
+            waiting = waiting - 1 if waiting else 0 if count else _WAIT
+            if count and b"\r" not in data:
+                ends.count(count, ended=ended)
+                continue
+            found = data[:-1].split(b"\n")
+            ends.add(found, self._line + 1 - count, ended=ended)
+            if not count:
+                self._read(found, span.start + start, -1 if ended or span.too_long else len(found) - 1)
+        self._read_overlong(span.too_long, span.start + len(span.data))
+
+    def _read(self, found: list[bytes], offset: int, last: int) -> int:
+        """Look at lines; `last` is the number of the file's last line, if that has no end. Return where they end."""
+        for at in range(0, len(found), _AT_ONCE):
+            piece = found[at : at + _AT_ONCE]
+            if not self._take_bare(piece, offset, self._line):
+                self._read_each(piece, offset, self._line, last - at)
+            offset += sum(map(len, piece)) + len(piece)
+            self._line += len(piece)
+        self._record = self._line
+        return offset
+
+    def _read_overlong(self, size: int, offset: int) -> None:
+        if size:
+            self._look(_Row(offset, size, self._line, self._line, too_long(size)))
+            self._line += 1
+        self._record = self._line
 
     def _read_each(self, piece: list[bytes], offset: int, line: int, last: int) -> None:
         """Look at lines one by one; `last` is the number of the file's last line, if that has no end."""
@@ -148,6 +185,49 @@ class _Part:
             start = offset + sum(sizes[:number]) + number
             self._place(_Row(start, len(raw), line + number, line + number, None, raw, found[number]))
         return True
+
+    def _take_sieved(self, data: bytes, offset: int) -> int:
+        """Do what `_take_bare` does, by kernels, without an object for a row; return how many these are, or 0."""
+        import numpy as np
+
+        from phi3data.rules.sieve import Said
+        from phi3data.sources import bare
+
+        read = bare.read(data, encode=False)
+        if not read.messages.all():
+            return 0
+        if self._rows:
+            self._flush()
+        line, count = self._line, len(read.messages)
+        said = Said(read.text, read.ends, read.roles, np.append(0, np.cumsum(read.messages)))
+        sizes = np.diff(read.begins, append=len(data)) - 1
+        self._count_said(said, line + 1)
+        self._facts.sizes.add(sizes.tolist(), range(line + 1, line + 1 + count))
+        found: dict[int, list[Finding]] = {}
+        for number, finding in self._judge.said(said, sizes):
+            found.setdefault(number, []).append(finding)
+        for number in sorted(found):
+            start = int(read.begins[number])
+            raw = data[start : start + int(sizes[number])]
+            self._place(_Row(offset + start, len(raw), line + number, line + number, None, raw, found[number]))
+        self._line += count
+        return count
+
+    def _count_said(self, said: Said, line: int) -> None:
+        """Do what `_count` does, for rows whose texts are not decoded."""
+        facts, count = self._facts, len(said.rows) - 1
+        facts.rows += count
+        facts.add_plain(line, count)
+        at = 0
+        while at < count and facts.columns.wants_turns:
+            facts.columns.add_turns(Bare(said.row(at)), line + at)
+            at += 1
+        prompts: dict[str, list[int]] = {}  # each with the rows that have it
+        firsts = said.rows[:-1]
+        for row in (said.roles[firsts] == 0).nonzero()[0].tolist():
+            prompts.setdefault(said.read(firsts[row]), []).append(row)
+        for text, rows in prompts.items():
+            facts.systems.add(text, line + rows[0], len(rows))
 
     def _count(self, rows: Sequence[list[Message]], line: int) -> None:
         """Add the facts of rows that are nothing but messages, the first of them at `line`, from 1."""

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     FindSimilar = Callable[[list[str]], Iterable[Similar]]
 
 _MANY = 6  # shards of 8 MiB, from which more than one process pays
+_SIEVED = 64 * 2**20  # bytes that a process saves more time on by kernels than it takes to load them
 
 
 class Run:
@@ -71,6 +72,7 @@ class Run:
         self._root = settings.root
         self._codes = cache(settings.codes)  # of a path: asked for again with each finding beside another row
         self._shards: list[list[Shard]] = []
+        self._sieved = False
         self._before = (0, 0)  # lines and records of the file so far
 
     def findings(self, work: Path | Scratch) -> Iterator[Located]:
@@ -80,6 +82,7 @@ class Run:
             self.opened.append(opened)
             self._shards.append([] if opened.source is None else list(cut([opened.source])))
         workers = self._processes(sum(map(len, self._shards)))
+        self._sieved = self._pays(max(workers, 1))
         parts = self._in_parallel(workers) if workers > 1 else map(lint, self._jobs(ahead=False))
         files: list[tuple[RowKeys, str]] = []
         for opened, shards in zip(self.opened, self._shards, strict=True):
@@ -150,6 +153,11 @@ class Run:
 
         return min(cpus(), shards)
 
+    def _pays(self, workers: int) -> bool:
+        """Tell whether rows are sieved: where numba is there, and as much for each process as loading it takes."""
+        sizes = [opened.source.size for opened in self.opened if opened.source and opened.source.layout == "lines"]
+        return not self._project and sum(sizes) >= workers * _SIEVED and can_compare()
+
     def _in_parallel(self, workers: int) -> Iterator[Linted]:
         from phi3data.workers import in_order, pool
 
@@ -164,7 +172,7 @@ class Run:
             for shard in shards:
                 assert opened.source is not None
                 before = (shard.line, shard.record) if shard.line >= 0 else (line, line) if ahead else self._before
-                yield Job(opened.source, shard, *before, plan, self._project)
+                yield Job(opened.source, shard, *before, plan, self._project, self._sieved)
                 if ahead and opened.source.layout == "lines":
                     line += lines.block(opened.source, shard).total
 

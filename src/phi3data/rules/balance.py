@@ -262,15 +262,15 @@ class SystemPrompts:
         self._prompts: dict[int, _System] = {}
         self._given_up = False
 
-    def add(self, text: str, line: int) -> None:
-        """Count a row with this system prompt."""
+    def add(self, text: str, line: int, rows: int = 1) -> None:
+        """Count rows with this system prompt, the first of them at `line`."""
         if self._given_up:
             return
         known = self._prompts.get(key := digest(text))
         if known is not None:
-            known.rows += 1
+            known.rows += rows
         else:
-            self._prompts[key] = _System(text[: self.KEPT], 1, line)
+            self._prompts[key] = _System(text[: self.KEPT], rows, line)
             self._forget()
 
     def _forget(self) -> None:

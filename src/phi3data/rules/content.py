@@ -220,26 +220,37 @@ def _pieces(view: View, *pieces: str) -> tuple[Mark, ...]:
     return tuple(Mark(view, piece) for piece in pieces)
 
 
+def _bytes(pieces: tuple[bytes, ...]) -> tuple[Mark, ...]:
+    """Return marks of pieces of UTF-8 whose first byte stands for itself."""
+    said = [piece.decode("latin-1") for piece in pieces]
+    return tuple(Mark("bytes", piece[0], f"(?={piece[1:]})") for piece in said)
+
+
 _HIDDEN = Mark("hidden")
 _PLACEHOLDERS = (*marks.TAGS, marks.FIELD, marks.BRACE, marks.BRACKET, marks.LOREM, *_pieces("wide", "["))
 _ITSELF = (marks.AI, *_pieces("text", *boilerplate.ITSELF), *_pieces("wide", *boilerplate.ITSELF_WIDE))
 _LABELS = (marks.REPLY, *_pieces("wide", *transcript.WIDE))
+_LABELS_AND_HEADINGS = (*transcript.HINTS, *transcript.HEADINGS)
 
 KERNELS = (
-    Kernel("C503", mojibake.find, tuple(Mark("bytes", *pair) for pair in mojibake.BYTES), EVERYBODY),
+    Kernel("C503", mojibake.find, _bytes(mojibake.BYTES), EVERYBODY),
     Kernel("C504", unseen.replacement, _pieces("wide", "\ufffd"), EVERYBODY),
-    Kernel("C505", unseen.controls, (marks.CONTROL, _HIDDEN), EVERYBODY),
-    Kernel("C506", unseen.invisible, (_HIDDEN, *(Mark("bytes", *pair) for pair in unseen.BYTES)), EVERYBODY),
+    Kernel("C505", unseen.controls, (marks.CONTROL, _HIDDEN), EVERYBODY, hints=unseen.CONTROLS),
+    Kernel("C506", unseen.invisible, (_HIDDEN, *_bytes(unseen.BYTES)), EVERYBODY),
     Kernel("C507", swallowed.find, marks.SPACE_FIRST, ANSWERS),
-    Kernel("C508", placeholder.find, _PLACEHOLDERS, SPEAKERS, alone=False, look=placeholder.look),
-    Kernel("C509", transcript.in_answer, (*_LABELS, marks.HEADING), ANSWERS, alone=False),
-    Kernel("C509", transcript.in_prompt, _LABELS, USER),
+    Kernel("C508", placeholder.find, _PLACEHOLDERS, SPEAKERS, alone=False,
+           look=placeholder.look, hints=placeholder.HINTS),
+    Kernel("C509", transcript.in_answer, (*_LABELS, marks.HEADING), ANSWERS, alone=False, hints=_LABELS_AND_HEADINGS),
+    Kernel("C509", transcript.in_prompt, _LABELS, USER, hints=transcript.HINTS),
     Kernel("C510", repetition.find, (Mark("loop"),), ANSWERS, alone=False),
-    Kernel("C511", truncation.find, (marks.LETTER_LAST, marks.FENCE, Mark("letter")), ANSWERS),
-    Kernel("C512", export.find, (marks.QUOTES, marks.BACKSLASH), SPEAKERS, alone=False, look=export.look),
-    Kernel("C513", markup.find, (*marks.TAGS, marks.ENTITY), SPEAKERS, alone=False, look=markup.look),
-    Kernel("C514", boilerplate.refusal, tuple(Mark("first", start) for start in boilerplate.STARTS), ANSWERS),
-    Kernel("C514", boilerplate.itself, _ITSELF, ANSWERS, alone=False, look=boilerplate.look),
+    Kernel("C511", truncation.find, (marks.LETTER_LAST, marks.FENCE, Mark("letter")), ANSWERS, hints=("```",)),
+    Kernel("C512", export.find, (marks.QUOTES, marks.BACKSLASH), SPEAKERS, alone=False,
+           look=export.look, hints=export.HINTS),
+    Kernel("C513", markup.find, (*marks.TAGS, marks.ENTITY), SPEAKERS, alone=False,
+           look=markup.look, hints=markup.HINTS),
+    Kernel("C514", boilerplate.refusal, _pieces("first", *boilerplate.STARTS), ANSWERS, hints=boilerplate.REFUSALS),
+    Kernel("C514", boilerplate.itself, _ITSELF, ANSWERS, alone=False,
+           look=boilerplate.look, hints=boilerplate.HINTS),
     Kernel("C515", attachment.find, (*_pieces("user", *attachment.WORDS), *_pieces("wide", *attachment.WIDE)), USER),
     Kernel("C516", unseen.decomposed, (Mark("nfc"),), EVERYBODY),
 )  # fmt: skip

@@ -115,6 +115,11 @@ class Columns:
         self._columns: dict[str, _Column] = {}
         self._open_turns = True  # whether a text of a message may still be of such a column
 
+    @property
+    def wants_turns(self) -> bool:
+        """Whether `add_turns` still looks at texts."""
+        return self._open_turns
+
     def add_turns(self, conversation: Conversation, line: int) -> None:
         """Take in the texts of messages, until one of them is an ordinary text.
 

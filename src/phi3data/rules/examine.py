@@ -9,13 +9,18 @@ from typing import TYPE_CHECKING
 
 from phi3data.findings import Finding, pointer
 from phi3data.rules.screen import Screen
+from phi3data.text.copying import may_copy
 from phi3data.text.spot import describe
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
 
     from phi3data.chat import Conversation, Message
     from phi3data.rules.screen import Kernel, Pair
+    from phi3data.rules.sieve import Said
     from phi3data.text.spot import Spot
 
 
@@ -52,13 +57,13 @@ class Checker:
 
     def __init__(self, kernels: Sequence[Kernel], pairs: Sequence[Pair] = ()) -> None:
         self.kernels = tuple(kernels)
-        self._pairs = tuple(pairs)
+        self.pairs = tuple(pairs)
         self._by_mask: dict[tuple[int, str], tuple[Kernel, ...]] = {}
 
     @cached_property
     def screen(self) -> Screen:
         """The screen; made when it is first used, since its regular expression takes 5 ms to compile."""
-        return Screen(self.kernels, self._pairs)
+        return Screen(self.kernels, self.pairs)
 
     def check(self, conversation: Conversation) -> Iterator[Finding]:
         """Yield the findings of one conversation."""
@@ -71,10 +76,27 @@ class Checker:
 
     def check_turns(self, turns: Turns) -> Iterator[tuple[int, Finding]]:
         """Do what `check_many` does, for conversations that are no more than their messages."""
-        suspects, compared = self.suspects(turns)
-        rows = turns.rows
+        return self._examined(*self.suspects(turns), turns.rows.__getitem__)
+
+    def check_said(self, said: Said, masks: NDArray[np.int64]) -> Iterator[tuple[int, Finding]]:
+        """Do what `check_turns` does, for texts that are not decoded; `masks` are what a sieve says of them."""
+        pair_bit = 1 << len(self.kernels)
+        wanted = (masks & (pair_bit - 1)).nonzero()[0]
+        named = zip(wanted.tolist(), masks[wanted].tolist(), strict=True)
+        known = ((said.place(number), mask, said.role(number), said.read(number)) for number, mask in named)
+        compared = {said.place(number)[0] for number in (masks & pair_bit).nonzero()[0].tolist()}
+        return self._examined(self._looked_at(known), compared, said.row)
+
+    def _examined(
+        self,
+        suspects: dict[tuple[int, int], Sequence[Kernel]],
+        compared: set[int],
+        row_of: Callable[[int], Sequence[Message]],
+    ) -> Iterator[tuple[int, Finding]]:
+        """Yield what is wrong with the messages to examine, and with the answers of the rows to compare."""
         for row, number in sorted([*suspects, *((row, -1) for row in compared)]):
-            findings = self._compare(rows[row]) if number < 0 else _examine(rows[row], number, suspects[row, number])
+            messages = row_of(row)
+            findings = self._compare(messages) if number < 0 else _examine(messages, number, suspects[row, number])
             for found in findings:
                 yield row, found
 
@@ -82,21 +104,23 @@ class Checker:
         """Return the messages to examine, each with its kernels, and the rows whose answers are to be compared."""
         texts, roles = turns.texts, turns.roles
         found, compared = self.screen.suspects(texts, roles)
-        if self._pairs:
+        if self.pairs:
             answers = [number for number, role in enumerate(roles) if role == "assistant" and number]
-            compared += [number for number in answers if texts[number - 1].endswith(texts[number])]
+            compared += [n for n in answers if roles[n - 1] != "user" or may_copy(texts[n - 1], texts[n])]
             compared += [number for number, mask in found.items() if mask & self.screen.pair_bit]
+        known = ((turns.place(number), mask, roles[number], texts[number]) for number, mask in found.items())
+        return self._looked_at(known), set(map(turns.row, compared)) if self.pairs else set()
+
+    def _looked_at(
+        self, known: Iterable[tuple[tuple[int, int], int, str, str]]
+    ) -> dict[tuple[int, int], Sequence[Kernel]]:
+        """Return the kernels of messages (place, kernels as bits, role, text) that pass a first look: few do."""
         suspects: dict[tuple[int, int], Sequence[Kernel]] = {}
-        for number, mask in found.items():
-            text = texts[number]
-            kernels = [
-                kernel
-                for kernel in self._kernels_of(mask, roles[number])
-                if kernel.look is None or kernel.look(text)  # most texts end here
-            ]
+        for place, mask, role, text in known:
+            kernels = [kernel for kernel in self._kernels_of(mask, role) if kernel.look is None or kernel.look(text)]
             if kernels:
-                suspects[turns.place(number)] = kernels
-        return suspects, set(map(turns.row, compared)) if self._pairs else set()
+                suspects[place] = kernels
+        return suspects
 
     def _kernels_of(self, mask: int, role: str) -> tuple[Kernel, ...]:
         """Return the kernels of a mask that look at a role. A data set has few masks and many texts of each."""
@@ -113,7 +137,7 @@ class Checker:
             if message.role == "user":
                 question = text
             elif message.role == "assistant" and question and text:
-                for pair in self._pairs:
+                for pair in self.pairs:
                     wrong = pair.find(question, text)
                     if wrong:
                         yield Finding(pair.code, wrong, pointer("messages", number, "content"))

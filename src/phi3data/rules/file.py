@@ -167,17 +167,15 @@ class LineEnds:
         self._ended = True
         self._first: int | None = None
 
-    def add(self, lines: Sequence[bytes], line: int, *, ended: bool, returns: bool = True) -> None:
-        """Take in lines that were cut at line feeds, the first of which has the number `line`, from 1.
+    def count(self, lines: int, *, ended: bool) -> None:
+        """Take in so many lines without a carriage return; `ended` tells whether the last of them had a line feed."""
+        if lines:
+            self._lines += lines
+            self._ended = ended
 
-        `ended` tells whether the last of them had a line feed, `returns` whether there is a carriage return at all.
-        """
-        if not lines:
-            return
-        self._lines += len(lines)
-        self._ended = ended
-        if not returns:
-            return
+    def add(self, lines: Sequence[bytes], line: int, *, ended: bool) -> None:
+        """Take in lines that were cut at line feeds, the first of which has the number `line`, from 1."""
+        self.count(len(lines), ended=ended)
         for number, raw in enumerate(lines, line):
             if b"\r" in raw:
                 crlf = raw.endswith(b"\r") and (ended or number < line + len(lines) - 1)

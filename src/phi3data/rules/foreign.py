@@ -50,11 +50,16 @@ _FOREIGN = (marks.PIPE, marks.SYS, marks.SHORT_TAG, marks.SHORT_TAG_E, marks.TOK
 _IMAGES = (marks.PIPE, marks.SHORT_TAG_E, marks.IMAGE_TAG, marks.IMAGE_WORD)
 
 KERNELS = (
-    Kernel("T603", markers.foreign, _FOREIGN, EVERYBODY, look=markers.look),
+    Kernel("T603", markers.foreign, _FOREIGN, EVERYBODY, look=markers.look, hints=markers.FOREIGN),
     Kernel(
-        "T604", markers.rendered, (marks.PIPE, marks.SHORT_TAG, marks.HEADING), EVERYBODY, look=markers.may_be_rendered
+        "T604",
+        markers.rendered,
+        (marks.PIPE, marks.SHORT_TAG, marks.HEADING),
+        EVERYBODY,
+        look=markers.may_be_rendered,
+        hints=markers.HEADERS,
     ),
-    Kernel("T607", markers.images, _IMAGES, EVERYBODY, look=markers.may_be_image),
+    Kernel("T607", markers.images, _IMAGES, EVERYBODY, look=markers.may_be_image, hints=markers.IMAGES),
 )
 CHECKER = Checker(KERNELS)
 

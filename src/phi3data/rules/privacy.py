@@ -52,10 +52,10 @@ RULES = (
 )
 
 KERNELS = (
-    Kernel("P001", contact.emails, (marks.AT,), EVERYBODY, look=contact.look),
+    Kernel("P001", contact.emails, (marks.AT,), EVERYBODY, look=contact.look, hints=contact.HINTS),
     Kernel("P001", numbers.find, (marks.DIGITS,), EVERYBODY, look=numbers.look),
-    Kernel("P002", secrets.find, (marks.DENSE, marks.AT), EVERYBODY, look=secrets.look),
-    Kernel("P003", secrets.private_keys, (marks.KEY,), EVERYBODY),
+    Kernel("P002", secrets.find, (marks.DENSE, marks.AT), EVERYBODY, look=secrets.look, hints=("@[\\w\\[]",)),
+    Kernel("P003", secrets.private_keys, (marks.KEY,), EVERYBODY, hints=("PRIVATE KEY",)),
 )
 CHECKER = Checker(KERNELS)
 

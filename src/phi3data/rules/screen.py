@@ -57,7 +57,8 @@ class Kernel(msgspec.Struct, frozen=True):
     """A close look at one text for one rule.
 
     The texts of `roles` that have one of the `marks`, and pass a first `look` if there is one, meet `find`; it gets
-    what the other messages of the chat say, too, unless it is `alone`.
+    what the other messages of the chat say, too, unless it is `alone`. `hints` take the place of the marks that are
+    pieces where a sieve looks (`sieve.py`): `hints.py` says how they are written.
     """
 
     code: str
@@ -66,6 +67,7 @@ class Kernel(msgspec.Struct, frozen=True):
     roles: frozenset[str]
     alone: bool = True
     look: Callable[[str], bool] | None = None
+    hints: tuple[str | bytes, ...] = ()
 
 
 class Pair(msgspec.Struct, frozen=True):
@@ -105,7 +107,7 @@ class Screen:
             [(mark.piece.encode(), mask) for mark, mask in marks[view]] for view in ("run", "dense")
         )
         self._text, self._user = ([(mark.piece, mask) for mark, mask in marks[view]] for view in ("text", "user"))
-        self._bytes_marks = marks["bytes"]
+        self._bytes_marks = list(_patterns(marks["bytes"]))
         self._first = {mark.piece: mask for mark, mask in marks["first"]}
         self._last = [(re.compile(f"[{mark.piece}]"), mask) for mark, mask in marks["last"]]
         self._loop, self._hidden, self._nfc, self._letter = (
@@ -113,11 +115,8 @@ class Screen:
         )
 
     @cached_property
-    def _bytes(self) -> list[tuple[re.Pattern[bytes], int]]:
-        return [
-            (re.compile((re.escape(mark.piece) + mark.then).encode("latin-1")), mask)
-            for mark, mask in self._bytes_marks
-        ]
+    def _bytes(self) -> list[tuple[re.Pattern[bytes], tuple[int, ...]]]:
+        return [(re.compile(pattern.encode("latin-1")), masks) for pattern, masks in self._bytes_marks]
 
     def suspects(self, texts: list[str], roles: Sequence[str]) -> tuple[dict[int, int], list[int]]:
         """Return the kernels, as bits, that must look at a text, by its number, and the texts that are not ASCII.
@@ -183,8 +182,8 @@ class Screen:
         _match(whole, _starts(texts), self._wide.pattern, self._wide_masks, numbers, found)
         data = whole.encode("utf-8", "surrogatepass")
         starts = _starts(data.split(_START)[1:])
-        for pattern, mask in self._bytes:
-            _match(data, starts, pattern, (mask,), numbers, found)
+        for pattern, masks in self._bytes:
+            _match(data, starts, pattern, masks, numbers, found)
         if self._hidden and not _is_printable("".join(texts)):
             _note([n for n, text in zip(numbers, texts, strict=True) if not _is_printable(text)], self._hidden, found)
         if self._nfc and not unicodedata.is_normalized("NFC", whole):

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _CHUNK = 2**20
+_PIECE = 2**19  # bytes that are looked at at a time: what is made of them stays in the processor's cache
 
 
 def shards(source: Source, size: int) -> Iterator[tuple[int, int, int, int]]:
@@ -67,6 +68,16 @@ def span(source: Source, shard: Shard) -> Span:
         if length > MAX_RECORD:
             return Span(start, data[:whole], length, ended=ended)
         return Span(start, data + rest, 0, ended=ended)
+
+
+def pieces(span: Span) -> Iterator[tuple[int, bytes]]:
+    """Yield whole lines, some hundreds of KiB at a time, each with a line feed, and where they begin in the span."""
+    start = 0
+    while start < len(span.data):
+        end = span.data.find(b"\n", start + _PIECE) + 1 or len(span.data)
+        piece = span.data[start:end]
+        yield start, piece if piece[-1:] == b"\n" else piece + b"\n"
+        start = end
 
 
 def block(source: Source, shard: Shard) -> Block:

@@ -71,6 +71,39 @@ STARTS = (
     "Съ",
     "Из",
 )  # of refusals
+#: Pieces, as `rules.hints` reads them, of which each refusal has one,
+REFUSALS = (
+    *(
+        "^I'm [svrun]",
+        "^I’m [svrun]",
+        "^I am [svrun]",
+        "^Sorry",
+        "^I can",
+        "^I won",
+        "^Es tut mir leid",
+        "^Entschuldigung",
+        "^Tut mir",
+    ),
+    *("^抱歉", "^对不", "^對不", "^很抱", "^很对", "^很對", "^非常抱", "^非常对", "^非常對", "^申し訳"),
+    *("^Съжалявам, но", "^Извинявам се, но", "^Извинете, но"),
+)
+#: and each phrase with which an assistant speaks of itself.
+HINTS = (
+    *("language model", "AI assistant", "AI chatbot", "AI model", "AI, I ", "ls KI", "ls ein KI", "Sprachmodell"),
+    *(
+        "künstliche Intelligenz",
+        "作为一",
+        "作为大",
+        "作为人",
+        "作为AI",
+        "作为ＡＩ",
+        "作为语言",
+        "作为助手",
+        "モデルとして",
+        "AIとして",
+    ),
+    *("AIアシスタントとして", "ато изкуствен", "ато голям", "ато езиков", "ато AI"),
+)
 _WORDS = Lazy("|".join(("AI", "KI", *ITSELF, *ITSELF_WIDE)))
 _BEFORE, _AFTER = 48, 40  # characters around such a word that a phrase may have
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _EMAIL = Lazy(r"(?<![\w.+/:-])([A-Za-z0-9][\w.+-]{0,63})@((?:[A-Za-z0-9-]{1,63}\.)+[A-Za-z]{2,18})(?![\w@]|\.\w|\()")
 _MIDDLE = Lazy(r"@(?<=[\w.+-]@)[A-Za-z0-9-]{1,63}\.")
+HINTS = ("[\\w.+-]@[A-Za-z0-9-]",)  # pieces, as `rules.hints` reads them, of which each address has one
 # Names kept free, and those that stand for one: people write john@domain.com without knowing that it is somebody's.
 _EXAMPLE_DOMAIN = Lazy(
     r"(?:.*\.)?(?:example|test|invalid|localhost|local|internal)|"

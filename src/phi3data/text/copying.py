@@ -16,6 +16,11 @@ _WANTED = Lazy(
 )
 
 
+def may_copy(question: str, answer: str) -> bool:
+    """Screen: tell whether an answer is the end of its question, but for white space."""
+    return question.rstrip().endswith(answer.strip())
+
+
 def find(question: str, answer: str) -> str | None:
     """Say that an answer is the question, or its end (the input of a task); None where it is not, or was asked for."""
     said = answer.strip()

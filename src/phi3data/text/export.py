@@ -24,6 +24,8 @@ _SPOKEN_OF = Lazy(
     r"latex|backslash|\bjson\b|\bstring literal|转义|引号|换行|エスケープ|改行|zeilenumbr",
     re.IGNORECASE,
 )
+#: Pieces, as `rules.hints` reads them, of which each finding has one.
+HINTS = ('""\\w', b'[.!?:,;)\\]"nr\x80-\xff]\\\\n')
 
 
 def look(text: str) -> bool:

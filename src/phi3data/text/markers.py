@@ -24,6 +24,15 @@ _FOREIGN = Lazy(
 )
 # Code has many tags and brackets; a look for these takes a tenth of what the patterns take.
 _HINTS = ("<|", "INST]", "SYS>>", "_of_turn>", "os>", "op>", "<pad>", "<｜", "TOOL", "gMASK", "_PROMPT")
+#: Pieces, as `rules.hints` reads them, of which each control token of other models has one,
+FOREIGN = (
+    *("<\\|[A-Za-z]", "INST\\]", "SYS>>", "_of_turn>", "<[be]os>", "<[se]op>", "<pad>", "<｜", "_TOOLS\\]"),
+    *("TOOL_CALLS\\]", "TOOL_RESULTS\\]", "gMASK\\]", "_PROMPT\\]"),
+)
+#: each header of a turn,
+HEADERS = ("<\\|[suai]", "<start_of_turn>", "### I", "### Response:")
+#: and each token that stands for an image or a sound.
+IMAGES = ("<\\|[iva]", "<image[_>]", "<ImageHere>", "<IMG_CONTEXT>")
 _TURN = Lazy(
     r"<\|(?P<phi>system|user|assistant)\|>|<\|im_start\|>\s?(?P<chatml>system|user|assistant)\b"
     r"|<\|start_header_id\|>(?P<llama3>system|user|assistant)<\|end_header_id\|>|<start_of_turn>(?P<gemma>user"

@@ -11,6 +11,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _PIECE = Lazy(r"</?[A-Za-z][^<>]*>|&#?\w{1,31};")
+# The tags of prose, of which an open one stands in each text that is HTML, if no entity does.
+TAGS = "a b blockquote br div em font h1 h2 h3 h4 h5 h6 hr i li ol p small span strong table tbody td th tr u ul"
+#: Pieces, as `rules.hints` reads them, of which each text in HTML has one.
+HINTS = (
+    *["<" + "".join([f"[{letter}{letter.upper()}]" for letter in tag]) + "[\\s/>]" for tag in TAGS.split()],
+    *("&#[0-9xX]", "&[A-Za-z][A-Za-z0-9]"),
+)
 
 
 def look(text: str) -> bool:

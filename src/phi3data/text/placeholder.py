@@ -55,6 +55,27 @@ _WANTED = Lazy(
 )
 _SPAN = Lazy(r"```.*?(?:```|\Z)|`[^`\n]*`", re.DOTALL)
 
+_WORDS = "your insert enter add fill YOUR INSERT ENTER ADD FILL"
+_FIELD_ENDS = (
+    "name names number date address mail company city country title topic author sation zation question answer "
+    "instruction input output context response persona datum ort"
+)
+_NAMED = (
+    "Recipient Customer Company Client Sender Hiring Employer Landlord Friend Manager First Last Full Business Product "
+    "Event Job Phone Email Street University School Team Brand Contact Ihre Вашите"
+)
+_WHOLE = "Name Date Address Company City Datum Име 姓名 日期 公司名称 お名前"
+#: Pieces, as `rules.hints` reads them, of which each placeholder has one.
+HINTS = (
+    "{{[ \\w]",
+    *[field + "}" for field in _FIELD_ENDS.split()],
+    *[f"<{word}[ _-]" for word in f"{_WORDS} placeholder PLACEHOLDER".split()],
+    *[f"\\[{word} " for word in f"{_WORDS} Your Insert Enter Add Fill {_NAMED}".split()],
+    *[f"\\[{name}{of}s " for name in _NAMED.split() for of in "'’"],
+    *[f"\\[{name}\\]" for name in _WHOLE.split()],
+    *("\\[Ihr Name", "\\[Вашето име", "\\[您的", "\\[你的", "Lorem ipsum"),
+)
+
 
 def look(text: str) -> bool:
     """A first look: tell whether there is a placeholder of any kind, meant or not."""

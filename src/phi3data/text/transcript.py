@@ -18,6 +18,9 @@ _LABEL = Lazy(rf"^(?:(?P<asks>{'|'.join(ASKS)})|{'|'.join(REPLIES)})[:：]", re.
 _HEADING = Lazy(r"^#{1,4} (?:\d+\. )?Instruction:", re.MULTILINE)
 # Of texts that are not ASCII: a label of replies stands in each finding.
 WIDE = ("助手", "助理", "アシスタント", "Асистент", "nt：", "AI：", "Bot：", "GPT：")
+#: Pieces, as `rules.hints` reads them: a label of replies is never the first one, and so a line ends before it.
+HINTS = tuple(f"\n{reply}{colon}" for reply in REPLIES for colon in ":：")
+HEADINGS = ("# Instruction:", "\\. Instruction:")
 _WANTED = Lazy(
     r"\b(?:dialog(?:ue)?s?|conversations?|transcripts?|scripts?|chats?|chatbots?|interviews?|screenplay|skit|scenes?|"
     r"exchange|gespräch|dialoge?|unterhaltung|prompts?|few-shot)\b|对话|對話|聊天|剧本|会話|対話|диалог|разговор",

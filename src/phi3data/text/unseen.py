@@ -19,12 +19,16 @@ _ESCAPE_CODE = Lazy("\x1b\\[[0-9;]*[A-Za-z]")
 # The screen, in UTF-8: what is invisible and yet printable for Python: the joiner U+034F, Hangul and Khmer fillers, two
 # variation selectors on end.
 BYTES = (
-    ("\xcd\x8f", ""),
-    ("\xe1", "(?=\x85[\x9f\xa0]|\x9e[\xb4\xb5])"),
-    ("\xe3\x85\xa4", ""),
-    ("\xef", "(?=\xbe\xa0|\xb8[\x80-\x8f](?:\xef\xb8[\x80-\x8f]|\xf3\xa0))"),
-    ("\xf3\xa0", ""),
+    b"\xcd\x8f",
+    b"\xe1\x85[\x9f\xa0]",
+    b"\xe1\x9e[\xb4\xb5]",
+    b"\xe3\x85\xa4",
+    b"\xef\xbe\xa0",
+    b"\xef\xb8[\x80-\x8f]\xef\xb8[\x80-\x8f]",
+    b"\xef\xb8[\x80-\x8f]\xf3\xa0",
+    b"\xf3\xa0",
 )
+CONTROLS = (b"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]",)  # those of ASCII; Python calls all others not printable
 # Thai, Lao, Tibetan, Myanmar and Khmer are written without spaces: a zero-width space marks their words.
 _WITHOUT_SPACES = Lazy("[\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff\u19e0-\u19ff]")
 

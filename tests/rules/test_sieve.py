@@ -1,0 +1,146 @@
+"""The sieve never hides a finding: what a kernel finds in a text, the sieve has marked for that kernel."""
+
+from __future__ import annotations
+
+from itertools import accumulate
+
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from tests.rules.test_screen import GLUE, KERNELS, PIECES, finds, texts_of
+
+from phi3data.chat import Conversation, Message
+from phi3data.rules import content, texts
+from phi3data.rules.screen import Kernel, Mark
+from phi3data.rules.sieve import Said, Sieve
+from phi3data.steps.missing import MissingConfig, gaps
+
+pytest.importorskip("numba")
+ROLES = ("system", "user", "assistant")
+SIEVE = Sieve(KERNELS, content.PAIRS, ["<|end|>", "<s>"])
+
+
+def said(rows: list[list[tuple[str, str]]]) -> Said:
+    """Return rows of messages (role, text) as the kernels read them."""
+    turns = [turn for row in rows for turn in row]
+    data = [text.encode() for _, text in turns]
+    return Said(
+        np.frombuffer(bytearray(b"".join(data)), np.uint8),
+        np.array([0, *accumulate(map(len, data))], np.int64),
+        np.array([ROLES.index(role) for role, _ in turns], np.uint8),
+        np.array([0, *accumulate(map(len, rows))], np.int64),
+    )
+
+
+def masks(rows: list[list[tuple[str, str]]]) -> list[int]:
+    return [int(mask) for mask in SIEVE.suspects(said(rows))]
+
+
+def missed(text: str, role: str, mask: int) -> list[str]:
+    wanted = [number for number, kernel in enumerate(KERNELS) if role in kernel.roles and finds(kernel, text)]
+    return [KERNELS[number].code for number in wanted if not mask >> number & 1]
+
+
+def encodable(text: str) -> bool:
+    return all(not 0xD800 <= ord(letter) < 0xE000 for letter in text)
+
+
+@pytest.mark.parametrize("before", ["", "And so: ", "Ü. ", "x" * 300 + " "])
+@pytest.mark.parametrize("after", ["", ".", "\nThe end.", " " + "y" * 300])
+def test_each_piece_is_seen(before: str, after: str) -> None:
+    rows = [[(role, before + piece + after)] for piece in PIECES for role in ROLES if encodable(piece)]
+    for ((role, text),), mask in zip(rows, masks(rows), strict=True):
+        assert missed(text, role, mask) == [], (role, text)
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from(ROLES), texts_of.filter(encodable)), min_size=1, max_size=4))
+@example([("user", "x" * 126 + "[Your Name]" + "x" * 130)])
+@example([("assistant", "Sehr lang. " * 12 + "漢字" * 40 + "とても長いものです。" * 30)])
+def test_the_sieve_hides_no_finding(row: list[tuple[str, str]]) -> None:
+    for (role, text), mask in zip(row, masks([row]), strict=True):
+        assert missed(text, role, mask) == [], (role, text)
+
+
+@pytest.mark.parametrize("letters", ["ab", "äb", "漢字", "😀x"])
+@pytest.mark.parametrize("period", [1, 2, 7, 23, 24, 25, 180, 400])
+@pytest.mark.parametrize("tail", ["", "The rest is another matter altogether, and long enough. " * 5])
+def test_loops_of_any_period_are_seen(letters: str, period: int, tail: str) -> None:
+    part = "".join(letters[number * number % 7 % len(letters)] for number in range(period))
+    text = (part * 900)[:1500] + tail[: len(tail) // 2] if period < 300 else (part * 5)[:1990] + tail[:300]
+    assert missed(text, "assistant", masks([[("assistant", text)]])[0]) == []
+
+
+@settings(max_examples=400, deadline=None)
+@given(
+    st.sampled_from(["", " ", "\n", "\u3000", "x", "é", "Wie ist der Filter? "]),
+    st.sampled_from(["What is it? ", "ü. ", "x" * 40, "漢字かな。" * 9, "Где это? " * 6]),
+    st.sampled_from(["", " ", "\u00a0", "\t"]),
+    st.sampled_from(["", "x" * 40, "é" * 41, "漢字。" * 14, "Это здесь. " * 5]),
+)
+def test_pairs_that_say_something_are_compared(before: str, question: str, white: str, other: str) -> None:
+    for answer in (other, question, white + question, question + white, before + question):
+        asked = before + question + white
+        mask = masks([[("user", asked), ("assistant", answer)]])
+        if answer and any(pair.find(asked, answer) for pair in content.PAIRS):
+            assert mask[0] & SIEVE.pair_bit or mask[1] & SIEVE.pair_bit, (asked, answer)
+
+
+def test_most_clean_texts_are_passed_over() -> None:
+    """Without this the properties above would hold for a sieve that marks all."""
+    clean = [
+        "How often is the tray to be emptied, and on 2024-05-17?",
+        "Wie oft muss ich das tun? Größe 3.",
+        "漢字かな。どう。" * 3,
+    ]
+    rows = [[("user", text), ("assistant", f"{text} Like that.")] for text in clean]
+    assert masks(rows) == [0] * 6
+
+
+@given(st.lists(st.sampled_from([*GLUE, "nan", "N/A", "\u200b", "<noinput>", "a"]), max_size=8).map("".join))
+def test_texts_that_say_nothing_are_seen(text: str) -> None:
+    talk = Conversation([Message("user", text)])
+    if any(gaps(talk)):
+        assert masks([[("user", text)]])[0] & SIEVE.nothing_bit, text
+    assert max(map(len, MissingConfig().null_like)) < 12  # what the kernel takes for enough
+
+
+def test_control_tokens_are_seen_in_any_text() -> None:
+    assert [bool(mask & SIEVE.control_bit) for mask in masks([[("user", "<|end|> it"), ("assistant", "a<s>b")]])] == [
+        True
+    ] * 2
+    assert not masks([[("user", "<|end |> it")]])[0] & SIEVE.control_bit
+
+
+def test_a_kernel_with_marks_of_the_skeleton_needs_hints() -> None:
+    kernel = Kernel("X", lambda _: (), (Mark("bones", "<"),), frozenset({"user"}))
+    with pytest.raises(ValueError, match="X: a mark of the skeleton is no hint: give the kernel hints"):
+        Sieve([kernel], [], [])
+
+
+def test_rows_are_told_apart() -> None:
+    long = [("user", "Hi")] * 40
+    rows = [
+        [("user", "a"), ("assistant", "b")],
+        long,
+        [("system", "s"), ("assistant", "ü")],
+        long,
+        [("user", "漢"), ("assistant", "")],
+    ]
+    found = said(rows)
+    assert [(turn.role, turn.content) for turn in found.row(2)] == rows[2]
+    assert [found.place(number) for number in (0, 1, 2, 42, 84, 85)] == [(0, 0), (0, 1), (1, 0), (2, 0), (4, 0), (4, 1)]
+    orders = sorted((roles[:2], len(roles), numbers) for roles, numbers in found.orders())
+    assert orders == [
+        (("system", "assistant"), 2, [2]),
+        (("user", "assistant"), 2, [0, 4]),
+        (("user", "user"), 40, [1]),
+        (("user", "user"), 40, [3]),
+    ]
+    assert found.trained().tolist() == [1, 0, 2, 0, 0]
+    assert found.rows_of(np.array([0, 1] + [0] * 40 + [1, 1] + [0] * 42)) == [0, 2]
+
+
+def test_every_kernel_is_known_to_the_sieve() -> None:
+    assert texts.CHECKER.kernels == KERNELS

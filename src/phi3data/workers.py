@@ -19,6 +19,7 @@ Key = TypeVar("Key")
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
+_AHEAD = 3  # items that a thread has ready
 _KILLED = (
     "a worker process was killed, perhaps for want of memory: finished work is kept; run the same command again, "
     "with fewer workers (-j 1) if it happens again"
@@ -102,6 +103,15 @@ def in_order(submit: Submit, function: Callable[[Task], Result], tasks: Iterable
             yield ahead.popleft().result()
     except BrokenExecutor:
         raise WorkerError(_KILLED) from None
+
+
+def ahead(items: Iterator[Task]) -> Iterator[Task]:
+    """Yield what an iterator does, which runs in a thread of its own, a few items ahead of the one that is taken."""
+    with ThreadPoolExecutor(1) as executor:
+        waiting = deque(executor.submit(next, items, None) for _ in range(_AHEAD))
+        while (item := waiting.popleft().result()) is not None:
+            waiting.append(executor.submit(next, items, None))
+            yield item
 
 
 def _now(function: Callable[..., Any], *args: Any) -> Future[Any]:

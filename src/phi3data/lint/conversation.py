@@ -20,12 +20,10 @@ from phi3data.tokens.frame import control_text
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    import numpy as np
-    from numpy.typing import NDArray
-
     from phi3data.chat import Conversation
     from phi3data.findings import Finding
-    from phi3data.rules.sieve import Said, Sieve
+    from phi3data.lint.sifted import Sifted
+    from phi3data.rules.sieve import Sieve
 
 _TURNS = frozenset(rule.code for rule in turns.RULES)
 _TEMPLATE = frozenset(rule.code for rule in template.RULES) | {"R407"}
@@ -104,9 +102,9 @@ class Judge:
         controls = self._controls.by_text if self._renders else ()
         return Sieve(self._texts.kernels, self._texts.pairs, controls)
 
-    def said(self, said: Said, sizes: NDArray[np.int64]) -> Iterator[tuple[int, Finding]]:
+    def said(self, sifted: Sifted) -> Iterator[tuple[int, Finding]]:
         """Do what `bare` does, for rows whose texts are not decoded: few of them are looked at."""
-        masks = self.sieve.suspects(said)
+        _, sizes, said, masks = sifted
         yield from self._texts.check_said(said, masks)
         for row in said.rows_of(masks & self.sieve.control_bit):
             for finding in control_text(Bare(said.row(row)), self._controls):

@@ -23,11 +23,13 @@ from phi3data.sources import lines
 from phi3data.sources.open import as_row, read
 from phi3data.sources.places import Places
 from phi3data.sources.source import BLANK, Raw, Shard, Source, too_long
+from phi3data.workers import ahead
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from phi3data.chat import Message
+    from phi3data.lint.sifted import Sifted
     from phi3data.rules.sieve import Said
     from phi3data.sources.reader import Reader
 
@@ -118,22 +120,29 @@ class _Part:
         self._read_overlong(block.too_long, offset)
 
     def sieve_lines(self) -> None:
-        """Do what `read_lines` does, by kernels where these can."""
-        span = lines.span(self._job.source, self._job.shard)
+        """Do what `read_lines` does, by kernels where these can; a thread reads ahead, as they do not need the GIL."""
         ends = self._facts.line_ends = file.LineEnds()
+        for piece, sifted in ahead(self._sifted()):
+            if piece.too_long:
+                self._read_overlong(piece.too_long, piece.start)
+            elif sifted and b"\r" not in piece.data:
+                ends.count(len(sifted.sizes), ended=piece.ended)
+                self._take_sifted(piece, sifted)
+            else:
+                found = piece.data[:-1].split(b"\n")
+                ends.add(found, self._line + 1, ended=piece.ended)
+                self._read(found, piece.start, -1 if piece.ended else len(found) - 1)
+        self._record = self._line
+
+    def _sifted(self) -> Iterator[tuple[lines.Piece, Sifted | None]]:
+        """Yield lines, and what the kernels say of them; None where one of them is more than messages."""
+        from phi3data.lint.sifted import sift
+
         waiting = 0
-        for start, data in lines.pieces(span):
-            ended = span.ended or start + len(data) < len(span.data)
-            count = 0 if waiting else self._take_sieved(data, span.start + start)
-            waiting = waiting - 1 if waiting else 0 if count else _WAIT
-            if count and b"\r" not in data:
-                ends.count(count, ended=ended)
-                continue
-            found = data[:-1].split(b"\n")
-            ends.add(found, self._line + 1 - count, ended=ended)
-            if not count:
-                self._read(found, span.start + start, -1 if ended or span.too_long else len(found) - 1)
-        self._read_overlong(span.too_long, span.start + len(span.data))
+        for piece in lines.pieces(self._job.source, self._job.shard):
+            found = None if waiting or piece.too_long else sift(piece.data, self._judge.sieve)
+            waiting = waiting - 1 if waiting else 0 if found else _WAIT
+            yield piece, found
 
     def _read(self, found: list[bytes], offset: int, last: int) -> int:
         """Look at lines; `last` is the number of the file's last line, if that has no end. Return where they end."""
@@ -150,7 +159,7 @@ class _Part:
         if size:
             self._look(_Row(offset, size, self._line, self._line, too_long(size)))
             self._line += 1
-        self._record = self._line
+            self._record = self._line
 
     def _read_each(self, piece: list[bytes], offset: int, line: int, last: int) -> None:
         """Look at lines one by one; `last` is the number of the file's last line, if that has no end."""
@@ -186,32 +195,22 @@ class _Part:
             self._place(_Row(start, len(raw), line + number, line + number, None, raw, found[number]))
         return True
 
-    def _take_sieved(self, data: bytes, offset: int) -> int:
-        """Do what `_take_bare` does, by kernels, without an object for a row; return how many these are, or 0."""
-        import numpy as np
-
-        from phi3data.rules.sieve import Said
-        from phi3data.sources import bare
-
-        read = bare.read(data, encode=False)
-        if not read.messages.all():
-            return 0
+    def _take_sifted(self, piece: lines.Piece, sifted: Sifted) -> None:
+        """Do what `_take_bare` does, without an object for a row."""
         if self._rows:
             self._flush()
-        line, count = self._line, len(read.messages)
-        said = Said(read.text, read.ends, read.roles, np.append(0, np.cumsum(read.messages)))
-        sizes = np.diff(read.begins, append=len(data)) - 1
-        self._count_said(said, line + 1)
-        self._facts.sizes.add(sizes.tolist(), range(line + 1, line + 1 + count))
+        line, sizes = self._line, sifted.sizes
+        self._count_said(sifted.said, line + 1)
+        self._facts.sizes.add(sizes.tolist(), range(line + 1, line + 1 + len(sizes)))
         found: dict[int, list[Finding]] = {}
-        for number, finding in self._judge.said(said, sizes):
+        for number, finding in self._judge.said(sifted):
             found.setdefault(number, []).append(finding)
         for number in sorted(found):
-            start = int(read.begins[number])
-            raw = data[start : start + int(sizes[number])]
-            self._place(_Row(offset + start, len(raw), line + number, line + number, None, raw, found[number]))
-        self._line += count
-        return count
+            start = int(sifted.begins[number])
+            raw = piece.data[start : start + int(sizes[number])]
+            self._place(_Row(piece.start + start, len(raw), line + number, line + number, None, raw, found[number]))
+        self._line += len(sizes)
+        self._record = self._line
 
     def _count_said(self, said: Said, line: int) -> None:
         """Do what `_count` does, for rows whose texts are not decoded."""

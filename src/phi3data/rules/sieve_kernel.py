@@ -32,10 +32,11 @@ _LOOK = 400  # characters that tell how a text is written, as in `text.language`
 _SAYS = 12  # visible characters of a text that says something, as in `steps.missing`
 _OVERLAP = 128  # bytes that two looks at a long text have in common: more than any hint has
 
-_TOKEN, _SUM = np.zeros(256, np.bool_), np.zeros(256, np.bool_)
+_TOKEN, _SUM, _APART = (np.zeros(256, np.bool_) for _ in range(3))
 _TOKEN[list(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+/_.%=-")] = True
 _TOKEN[0x80:] = True
 _SUM[list(b"=*/<>$%")] = True
+_APART[list(b"e+/%=")] = True  # what keeps them apart in a skeleton
 # A byte eight times: what finds white space among 8 bytes at once.
 _HIGHS, _SEVENS, _OVER_SPACE = (np.uint64(0x0101010101010101 * byte) for byte in (0x80, 0x7F, 0x5F))
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
@@ -137,7 +138,7 @@ def _cut(text: int, start: int, end: int, known: int) -> bool:
 
 @kernel
 def _tokens(text: int, start: int, end: int) -> bool:
-    """Tell whether there is a word as long as a token that has as many capitals and digits.
+    """Tell whether there is a word as long as a token with as many capitals and digits on end, as `skeleton` tells.
 
     Such a word has sixteen bytes from a place on that four divides, without white space.
     """
@@ -151,13 +152,14 @@ def _tokens(text: int, start: int, end: int) -> bool:
         word = at
         while word > start and _TOKEN[load8(text, word - 1)]:
             word -= 1
-        many = 0
+        many = most = 0
         stop = word
         while stop < end and _TOKEN[load8(text, stop)]:
             byte = load8(text, stop)
-            many += 48 <= byte <= 57 or 65 <= byte <= 90
+            many = 0 if _APART[byte] else many + (48 <= byte <= 57 or 65 <= byte <= 90)
+            most = max(most, many)
             stop += 1
-        if many >= _DENSE and stop - word >= _WORD:
+        if most >= _DENSE and stop - word >= _WORD:
             return True
         at = max(at, start + (stop - start) // 4 * 4)
     return False

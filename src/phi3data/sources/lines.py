@@ -70,14 +70,40 @@ def span(source: Source, shard: Shard) -> Span:
         return Span(start, data + rest, 0, ended=ended)
 
 
-def pieces(span: Span) -> Iterator[tuple[int, bytes]]:
-    """Yield whole lines, some hundreds of KiB at a time, each with a line feed, and where they begin in the span."""
-    start = 0
-    while start < len(span.data):
-        end = span.data.find(b"\n", start + _PIECE) + 1 or len(span.data)
-        piece = span.data[start:end]
-        yield start, piece if piece[-1:] == b"\n" else piece + b"\n"
-        start = end
+class Piece(msgspec.Struct, frozen=True):
+    """Some whole lines of a shard from byte `start` of the file on, each with a line feed.
+
+    `ended` tells whether the last of them has one in the file, too. A line that is longer than `MAX_RECORD` is a piece
+    of its own, without bytes: `too_long` is its length, else 0.
+    """
+
+    start: int
+    data: bytes
+    ended: bool = True
+    too_long: int = 0
+
+
+def pieces(source: Source, shard: Shard) -> Iterator[Piece]:
+    """Yield the lines whose first byte lies in the shard, some hundreds of KiB at a time."""
+    with Path(source.path).open("rb", buffering=0) as file:
+        start = _first_line(file, source, shard)
+        if start is None:
+            return
+        file.seek(start)
+        left, held = shard.end - start, b""  # `held` is a line that is not complete
+        while left:
+            data = file.read(min(_PIECE, left))
+            left = left - len(data) if data else 0
+            whole = data.rfind(b"\n") + 1
+            if whole:
+                yield Piece(start, held + data[:whole])
+                start += len(held) + whole
+                held = b""
+            held += data[whole:]
+        if held:
+            rest, length, ended = _rest_of_line(file, len(held))
+            is_long = length > MAX_RECORD
+            yield Piece(start, b"" if is_long else held + rest + b"\n", ended, length if is_long else 0)
 
 
 def block(source: Source, shard: Shard) -> Block:

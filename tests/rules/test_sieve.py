@@ -15,10 +15,29 @@ from phi3data.rules import content, texts
 from phi3data.rules.screen import Kernel, Mark
 from phi3data.rules.sieve import Said, Sieve
 from phi3data.steps.missing import MissingConfig, gaps
+from phi3data.text import language
 
 pytest.importorskip("numba")
 ROLES = ("system", "user", "assistant")
 SIEVE = Sieve(KERNELS, content.PAIRS, ["<|end|>", "<s>"])
+
+
+LANGUAGES = (
+    "この機械はどうやって掃除しますか。",
+    "机器要怎么清洗?",
+    "请每个月清洗一次,",
+    "カタログ",
+    "漢字",
+    "Ring. ",
+    "How often is the machine to be cleaned, and what do you need for that? ",
+    "You have to do it once a month, with water. ",
+    "Wie oft muss ich die Maschine für das Gerät reinigen? ",
+    "Das ist nicht für die Größe. ",
+    "Как это делать, и что для этого нужно? ",
+    "기계를 어떻게 청소합니까? ",
+    "Πώς να το καθαρίσω; ",
+    "12, 13. ",
+)
 
 
 def said(rows: list[list[tuple[str, str]]]) -> Said:
@@ -85,6 +104,15 @@ def test_pairs_that_say_something_are_compared(before: str, question: str, white
         mask = masks([[("user", asked), ("assistant", answer)]])
         if answer and any(pair.find(asked, answer) for pair in content.PAIRS):
             assert mask[0] & SIEVE.pair_bit or mask[1] & SIEVE.pair_bit, (asked, answer)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.lists(st.sampled_from(LANGUAGES), min_size=1, max_size=6).map("".join), min_size=2, max_size=2))
+def test_languages_that_change_are_compared(both: list[str]) -> None:
+    mask = masks([[("user", both[0]), ("assistant", both[1])]])[1]
+    if language.change(*both) and " der " not in both[0]:
+        assert mask & SIEVE.pair_bit, both
+    assert not masks([[("user", both[0]), ("assistant", both[0] + "!")]])[1] & SIEVE.pair_bit
 
 
 def test_most_clean_texts_are_passed_over() -> None:

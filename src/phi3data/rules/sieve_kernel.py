@@ -29,6 +29,8 @@ _DIGITS = 7  # as in `text.numbers`
 _WORD, _DENSE = 20, 8  # bytes of a word that may be a token, and capitals and digits in it, as in `text.secrets`
 _COPY = 40  # as in `text.copying`
 _LOOK = 400  # characters that tell how a text is written, as in `text.language`
+_LETTERS = 8  # of scripts whose language follows from the script, as there
+_NONE, _WORDS, _CHINESE, _JAPANESE = range(4)
 _SAYS = 12  # visible characters of a text that says something, as in `steps.missing`
 _OVERLAP = 128  # bytes that two looks at a long text have in common: more than any hint has
 
@@ -262,6 +264,41 @@ def _written(text: int, start: int, end: int) -> int:
 
 
 @kernel
+def _script(text: int, start: int, end: int, kind: int) -> int:
+    """Return what the scripts of a text say of its language, as in `language`: none, one of two, or that words must."""
+    if kind < 2:
+        return _WORDS
+    stop = _on(text, start, end, _LOOK)
+    kana = han = latin = 0
+    for at in range(start, stop):
+        byte = load8(text, at)
+        if byte < 0x80:
+            latin += 97 <= byte | 32 <= 122
+        elif byte >= 0xC0:
+            point = _point(text, at)
+            kana += 0x3040 <= point <= 0x30FF
+            han += 0x4E00 <= point <= 0x9FFF
+            latin += 0xC0 <= point <= 0x24F
+            if 0x370 <= point <= 0xE7F or 0xAC00 <= point <= 0xD7A3:
+                return _WORDS  # or letters of another script
+    if kana and 20 * kana >= han + kana:
+        kana, han = kana + han, 0
+    most, total = max(kana, han, latin), kana + han + latin
+    if total == 0 or 10 * most < 8 * total or (most < _LETTERS and most > latin):
+        return _NONE
+    return _WORDS if most == latin else _JAPANESE if most == kana else _CHINESE
+
+
+@kernel
+def _changes(text: int, start: int, end: int, kind: int, at: int, stop: int, other: int) -> bool:
+    """Tell whether an answer, from `at` to `stop`, may be in another language than its question."""
+    if kind == other:
+        return False
+    asked, answered = _script(text, start, end, kind), _script(text, at, stop, other)
+    return asked != _NONE and answered != _NONE and (asked != answered or asked == _WORDS)
+
+
+@kernel
 def _copies(text: int, start: int, end: int, at: int, stop: int, characters: int) -> bool:
     """Tell whether an answer, from `at` to `stop`, may be the end of its question, white space around both left out."""
     while stop > at and _is_white(load8(text, stop - 1)):
@@ -377,7 +414,8 @@ def sieve(
                 if _cut(text, start, end, last):
                     mask |= bits[CUT]
                 if question_end > question and (
-                    kind != question_kind or _copies(text, question, question_end, start, end, known)
+                    _changes(text, question, question_end, question_kind, start, end, kind)
+                    or _copies(text, question, question_end, start, end, known)
                 ):
                     mask |= bits[PAIR]
             found[number] = mask & of_roles[role]

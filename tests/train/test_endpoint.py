@@ -403,7 +403,7 @@ def test_ctrl_c_leaves_what_was_answered_and_pytorch_is_not_needed(
 ) -> None:
     rows = [{"messages": [{"role": "user", "content": str(number)}]} for number in range(4)]
     code = (
-        "import signal, sys; sys.modules['torch'] = None; "
+        "import signal, sys; sys.modules['torch'] = sys.modules['yaml'] = None; "
         "signal.signal(signal.SIGINT, signal.default_int_handler); "  # a shell may have it ignored
         "from phi3train.cli import main; main(sys.argv[1:])"
     )

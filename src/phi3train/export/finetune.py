@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-import yaml  # type: ignore[import-untyped]
 
 import phi3data
 from phi3data import family, targets
@@ -29,7 +28,7 @@ from phi3train import settings
 from phi3train.config import DataConfig
 from phi3train.data.prepared import files
 from phi3train.export import endpoints, foundry, guide, jobs
-from phi3train.export.bundle import Manifest, building, seal, write_json
+from phi3train.export.bundle import Manifest, building, seal, write_json, write_yaml
 from phi3train.folder import RunFolder
 
 if TYPE_CHECKING:
@@ -105,10 +104,10 @@ def export_finetune(
                 data = _shuffled(data)
             place.write_bytes(_BOM + data if job.bom else data)
             sizes[split] = place.stat().st_size
-        _write_yaml(folder / "classic" / "finetune.yml", jobs.classic(name, about.uri(job.base_version), chosen))
+        write_yaml(folder / "classic" / "finetune.yml", jobs.classic(name, about.uri(job.base_version), chosen))
         for split in rows:
-            _write_yaml(folder / "classic" / f"{split}.data.yml", jobs.data(name, split))
-        _write_yaml(folder / "classic" / "endpoint.yml", jobs.endpoint(name, region))
+            write_yaml(folder / "classic" / f"{split}.data.yml", jobs.data(name, split))
+        write_yaml(folder / "classic" / "endpoint.yml", jobs.endpoint(name, region))
         write_json(folder / "v1" / "job.json", jobs.request(name, about.asset, chosen, multiplier=multiplier))
         facts = {
             "model": base.name,
@@ -275,7 +274,3 @@ def _tokens(source: Path, config: Config | None, *, known: bool) -> dict[str, An
     except (OSError, msgspec.DecodeError, KeyError, TypeError):
         pass
     return {"tokens": None, "estimated": False}
-
-
-def _write_yaml(path: Path, value: dict[str, Any]) -> None:
-    path.write_text(yaml.safe_dump(value, sort_keys=False, allow_unicode=True), "utf-8")

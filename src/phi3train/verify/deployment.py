@@ -12,7 +12,7 @@ from phi3data.errors import InputError
 from phi3train.export import endpoints
 from phi3train.export.bundle import read, read_json
 from phi3train.export.deployment import AML, FOUNDRY, SCORE, described
-from phi3train.verify.outcome import Outcome, failed, passed
+from phi3train.verify.outcome import AGAIN, Outcome, failed, passed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,14 +20,13 @@ if TYPE_CHECKING:
 _YAMLS = ("model.yml", "endpoint.yml", "deployment.yml", "conda.yml")
 _SCRIPT = f"{AML}/code/{SCORE.name}"
 _PROBES = ("liveness_probe", "readiness_probe")
-_AGAIN = "export the run again, or put back what was changed"
 
 
 def deployment(folder: Path) -> Outcome:
     """The deployment is complete, and says the same as the bundle."""
     wrong = _missing(folder) or _wrong(folder)
     if wrong:
-        return failed("deployment", wrong, _AGAIN)
+        return failed("deployment", wrong, AGAIN)
     held = _yaml(folder, "deployment.yml")
     own = "" if _score(folder) == SCORE.read_bytes() else "; score.py is not the one that this version writes"
     return passed("deployment", f"{held['endpoint_name']} on {held['instance_type']}, {held['model']}{own}")

@@ -15,6 +15,7 @@ import onnx
 import onnxruntime_genai as runtime  # type: ignore[import-untyped]
 import pytest
 import torch
+from scripts.make_tiny_model import DECODER
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from phi3data.chat import Conversation, Message
@@ -57,9 +58,7 @@ def _tokenizer(folder: Path, kind: str, **changes: Any) -> Path:
 
 
 def _phi3_tokenizer(folder: Path) -> Path:
-    parts = [{"type": "Replace", "pattern": {"String": "▁"}, "content": " "}, {"type": "ByteFallback"}]
-    parts += [{"type": "Fuse"}, {"type": "Strip", "content": " ", "start": 1, "stop": 0}]
-    return _tokenizer(folder, "llama", decoder={"type": "Sequence", "decoders": parts})
+    return _tokenizer(folder, "llama", decoder=DECODER)
 
 
 def _phi4_tokenizer(folder: Path) -> Path:

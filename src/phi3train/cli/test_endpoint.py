@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from phi3data.cli.group import INTERRUPTED
 from phi3data.errors import MissingExtraError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from phi3train.endpoint import Trial
-
-_INTERRUPTED = 130
 
 
 @click.command("test-endpoint")
@@ -122,7 +121,7 @@ def _say(done: Trial, output: Path | None, *, as_json: bool) -> int:
         click.echo(f"{output / 'report.html'}, REPORT.md and answers.jsonl written", err=True)
     if done.stopped:
         click.echo(f"interrupted: {len(done.replies)} of {done.questions} questions were asked", err=True)
-        return _INTERRUPTED
+        return INTERRUPTED
     return 0 if done.measured.works else 1
 
 

@@ -18,11 +18,13 @@ if TYPE_CHECKING:
 
     from phi3train.endpoint import Trial
 
+_CHATS = 20  # of --data, where no number is given
+
 
 @click.command("test-endpoint")
 @click.argument("url")
 @click.option("--data", type=click.Path(path_type=Path), help="File of chats; each is asked up to its last answer.")
-@click.option("-n", "number", type=click.IntRange(1), default=20, show_default=True, help="Of them, spread evenly.")
+@click.option("-n", "--chats", type=click.IntRange(1), help=f"How many of --data, spread evenly; {_CHATS} otherwise.")
 @click.option("--request", type=click.Path(path_type=Path), help="Request to begin with; else the bundle's.")
 @click.option("--bundle", type=click.Path(path_type=Path), help="Compare with what its weights answered at export.")
 @click.option("--model", metavar="NAME", help="Model or deployment to ask; else the only one that there is.")
@@ -44,7 +46,7 @@ if TYPE_CHECKING:
 def test_endpoint_command(
     url: str,
     data: Path | None,
-    number: int,
+    chats: int | None,
     request: Path | None,
     bundle: Path | None,
     model: str | None,
@@ -67,6 +69,8 @@ def test_endpoint_command(
     """
     if any(find_spec(name) is None for name in ("openai", "numpy", "jinja2")):
         raise MissingExtraError("phi3train test-endpoint", "endpoint")
+    if chats is not None and data is None:
+        raise UsageError("--chats: is how many of --data are asked: give --data too")
     from phi3train.endpoint import asking, questions, refuse_taken, try_out
 
     if output is not None:
@@ -75,7 +79,7 @@ def test_endpoint_command(
     if bundle is not None and request is None:
         request = bundle / "deploy" / "test_request.json"
     asked = [questions.request(request), *exported]
-    asked += questions.conversations(data, number, max_tokens) if data is not None else []
+    asked += questions.conversations(data, chats or _CHATS, max_tokens) if data is not None else []
     key = _key(key_env)
     done = try_out(
         asked,

@@ -7,6 +7,7 @@ import importlib.util
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import click
 import msgspec
 import pytest
 import yaml  # type: ignore[import-untyped]
@@ -160,6 +162,29 @@ def test_the_guide_names_what_there_is(bundle: Path, sorter: Path, tmp_path: Pat
     body = ml.load_online_deployment(tmp_path / "vllm.yml")._to_rest_object("eastus").as_dict()
     assert body["properties"]["modelMountPath"] == "/models"
     assert body["properties"]["instanceType"] == "Standard_NC24ads_A100_v4"
+
+
+def test_the_guide_makes_a_workspace_and_tests_what_was_deployed(bundle: Path, sorter: Path) -> None:
+    pytest.importorskip("azure.ai.ml", reason="the azure extra is not installed")
+    pytest.importorskip("openai", reason="the endpoint extra is not installed")
+    from tests.train.test_upload_guide import _AZ, _options
+
+    guide = (bundle / "deploy" / "DEPLOY.md").read_text("utf-8")
+    checked = []
+    for line in re.findall(r"\baz ([^`\n]+)", guide):
+        name = next((name for name in _AZ if f"{line} ".startswith(f"{name} ")), None)
+        if name is not None:
+            checked.append(name)
+            _options(shlex.split(line.removeprefix(name)), *_AZ[name])
+    first = ["login", "account set", "provider register", "extension add"]
+    assert checked == [*first, "group create", "ml workspace create", "configure", "ml model archive", "group delete"]
+    # The key stays in the environment.
+    words = shlex.split(next(line for line in guide.splitlines() if "phi3train test-endpoint" in line))
+    assert words[:4] == ["KEY=$KEY", "phi3train", "test-endpoint", "<SCORING_URI>"]
+    line = ["http://127.0.0.1:9/score", *words[4:-1], str(bundle)]
+    asked = group.get_command(click.Context(group), words[2]).make_context(words[2], line)  # type: ignore[union-attr]
+    assert (asked.params["key_env"], asked.params["bundle"], words[-1]) == ("KEY", bundle, ".")
+    assert "test-endpoint" not in (sorter / "deploy" / "DEPLOY.md").read_text("utf-8")  # a head answers no chats
 
 
 def test_a_bundle_says_what_it_is(bundle: Path, sorter: Path) -> None:

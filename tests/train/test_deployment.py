@@ -178,7 +178,8 @@ def test_the_guide_makes_a_workspace_and_tests_what_was_deployed(bundle: Path, s
             _options(shlex.split(line.removeprefix(name)), *_AZ[name])
     first = ["login", "account set", "provider register", "extension add"]
     assert checked == [*first, "group create", "ml workspace create", "configure", "ml model archive", "group delete"]
-    # The key stays in the environment.
+    # The key stays in the environment, and no line of a command is broken.
+    assert """printf 'header = "Authorization: Bearer %s"\\n' "$KEY" | curl <SCORING_URI> --config -""" in guide
     words = shlex.split(next(line for line in guide.splitlines() if "phi3train test-endpoint" in line))
     assert words[:4] == ["KEY=$KEY", "phi3train", "test-endpoint", "<SCORING_URI>"]
     line = ["http://127.0.0.1:9/score", *words[4:-1], str(bundle)]

@@ -33,8 +33,8 @@ Check the bundle first: `phi3train verify .`
    az extension add --name ml
    ```
 
-4. A workspace, if you have none, by a Contributor of the subscription. <REGION> is where it will live, such as eastus2;
-   a store, a vault for keys and a log come with it.
+4. A workspace, if you have none, by a Contributor of the subscription. `<REGION>` is where it will live, such as eastus2;
+   storage, a vault for keys and a log come with it.
 
    ```sh
    az group create --name <GROUP> --location <REGION>
@@ -79,7 +79,7 @@ list of processes:
 
 ```sh
 read -rs KEY
-printf 'header = "Authorization: Bearer %s"\n' "$KEY" | curl <SCORING_URI> --config - --json @{request}
+printf 'header = "Authorization: Bearer %s"\\n' "$KEY" | curl <SCORING_URI> --config - --json @{request}
 ```
 
 {asking}
@@ -129,8 +129,8 @@ _CHAT = """The body is that of OpenAI's chat completions: `messages`, `max_token
 `temperature` (0 if it is not given: the most likely answer), `top_p`, `stop`; no streaming. What the weights answered
 to the request when they were exported is the first of the answers in `deploy/expected.json`, as ids.
 
-Whether the endpoint answers as the weights did then, and how fast, says `pip install 'phi3kit[endpoint]'` and, with the
-key that was typed above, this; `--data FILE` asks questions of your own too:
+Whether the endpoint answers as the weights did then, and how fast (`pip install 'phi3kit[endpoint]'`; with the key that
+was typed above; `--data FILE` asks questions of your own too):
 
 ```sh
 KEY="$KEY" phi3train test-endpoint <SCORING_URI> --key-env KEY --bundle .

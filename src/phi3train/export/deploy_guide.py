@@ -33,8 +33,8 @@ Check the bundle first: `phi3train verify .`
    az extension add --name ml
    ```
 
-4. A workspace, if you have none, by a Contributor of the subscription. `<REGION>` is where it will live, such as eastus2;
-   storage, a vault for keys and a log come with it.
+4. A workspace, if you have none, by a Contributor of the subscription. `<REGION>` is where it will live, such as
+   eastus2; storage, a vault for keys and a log come with it.
 
    ```sh
    az group create --name <GROUP> --location <REGION>

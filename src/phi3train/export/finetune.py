@@ -15,6 +15,7 @@ import datetime as dt
 import math
 import random
 import re
+import shlex
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from phi3train.config import Config
 
 _NAMED = 5  # findings in a message
+_EXAMPLE = "phi-4-mini-instruct"  # a base, in messages
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -202,13 +204,24 @@ def _made_for(source: Path, config: Config | None, job: Job) -> str:
     """Return the model that the rows were judged for: their limit, their template, their tokens."""
     if config is not None:
         return config.model.name
+    example = job.base or _EXAMPLE
+    if not (source / "train.jsonl").is_file():
+        missing = "is no run and no folder of phi3data prepare" if source.is_dir() else "is not there"
+        raw = shlex.quote(str(source)) if source.is_file() else "RAW"
+        raise UsageError(
+            f"{source}: {'is a file' if source.is_file() else missing}; give a run folder, or the one that phi3data "
+            f"prepare wrote: phi3data prepare {raw} --model {example} --target foundry -o out/"
+        )
     try:
         manifest = msgspec.json.decode((source / "manifest.json").read_bytes(), type=dict[str, Any])
         return str(manifest["recipe"]["model"])
     except (OSError, msgspec.DecodeError, KeyError):
         if job.base is not None:
             return job.base
-        raise UsageError(f"{source}: is no run and no folder of phi3data prepare: give one, or name --base") from None
+        raise UsageError(
+            f"{source}: has no manifest.json of phi3data prepare, which says what model its rows are for: name it, for "
+            f"example --base {example}"
+        ) from None
 
 
 def _hyperparameters(config: Config | None, job: Job) -> dict[str, str]:

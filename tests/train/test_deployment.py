@@ -288,6 +288,49 @@ def test_a_fault_is_found_by_its_check_though_the_manifest_knows_it(
     assert said in found["deployment"]
 
 
+def test_every_fault_is_named_at_once(copy: Path) -> None:
+    for change in (
+        _yaml("model.yml", name="my model", type="mlflow_model"),
+        _yaml("endpoint.yml", auth_mode="aad_token"),
+        _yaml("deployment.yml", "request_settings", request_timeout_ms=600_000),
+        _yaml("deployment.yml", "readiness_probe", timeout=-1),
+        _yaml("deployment.yml", instance_count=0, instance_type=None),
+        _replace("deploy/aml/conda.yml", "torch==", "torch>="),
+        _replace(_SCORE, "def run(", "def answer("),
+        _described(context_tokens=4096),
+        lambda folder: (folder / "deploy" / "DEPLOY.md").unlink(),
+    ):
+        change(copy)
+    seal(copy, read(copy))
+    found = {each.name: each for each in verify(copy)}["deployment"].found
+    assert found.split("; ") == [
+        "deploy/DEPLOY.md: missing",
+        "model.yml: Azure refuses the name 'my model': letters, digits, '-', '_' and '.' only",
+        "endpoint.yml: auth_mode is 'aad_token'",
+        "model.yml: type is 'mlflow_model', it is a custom_model",
+        "conda.yml: score.py needs torch, with a version (==)",
+        "deployment.yml: request_timeout_ms is 600000: Azure takes up to 180000",
+        "deployment.yml: readiness_probe: timeout is -1: whole numbers from 1",
+        "deployment.yml: instance_count is 0: a whole number from 1",
+        "deployment.yml: has no instance_type",
+        f"{_SCORE}: has no run()",
+        f"{deployment.FOUNDRY}: context_tokens is 4096, the bundle's is 512",
+    ]
+    # What cannot be read hides what is in it alone.
+    (copy / _SCORE).unlink()
+    (copy / deployment.FOUNDRY).write_text("[", "utf-8")
+    for name in ("model.yml", "conda.yml"):
+        (copy / "deploy" / "aml" / name).write_text("- 1", "utf-8")
+    seal(copy, read(copy))
+    found = {each.name: each for each in verify(copy)}["deployment"].found
+    assert found.split("; ")[:3] == [
+        f"{_SCORE}, deploy/DEPLOY.md: missing",
+        "deploy/aml/model.yml: holds no settings",
+        "deploy/aml/conda.yml: holds no settings",
+    ]
+    assert "foundry_model.json: is no JSON object" in found
+
+
 def test_a_script_of_ones_own_is_no_fault_but_is_said(copy: Path) -> None:
     _replace(_SCORE, "TOKENS = 512", "TOKENS = 64")(copy)
     seal(copy, read(copy))
@@ -310,6 +353,7 @@ def test_weights_of_a_size_need_a_machine_of_a_size(copy: Path) -> None:
         endpoints.machine(76 * 10**9)
     manifest = read(copy)
     large = msgspec.structs.replace(manifest, facts={**manifest.facts, "weights_bytes": 8 * 10**9})
+    _described(weights_bytes=8 * 10**9)(copy)
     seal(copy, large)
     found = {each.name: each.found for each in verify(copy) if each.state == "failed"}
     assert found == {

@@ -28,7 +28,7 @@ from phi3data.tokens.count import template_of
 from phi3data.tokens.encode import encoder
 from phi3train.cli import group
 from phi3train.config import ModelConfig
-from phi3train.export import deployment, endpoints
+from phi3train.export import deployment, endpoints, expected
 from phi3train.export.bundle import contents, read, read_json, seal
 from phi3train.export.checkpoint import export_model
 from phi3train.export.expected import Expected
@@ -207,6 +207,18 @@ def test_the_same_run_makes_the_same_bundle(bundle: Path, tmp_path: Path) -> Non
     assert contents(tmp_path / "again") == contents(bundle)
     for path in (path for path in bundle.rglob("*") if path.is_file()):
         assert str(bundle.parent).encode() not in path.read_bytes(), path
+
+
+def test_a_head_without_rows_of_the_data_reads_a_greeting(sorter: Path, tmp_path: Path) -> None:
+    assert read(sorter).facts["training_questions"] == len(expected.read(sorter).answers) == 3
+    export_model(sorter.parent / "run", tmp_path / "bundle", name="sorter", examples=False)
+    (only,) = expected.read(tmp_path / "bundle").answers
+    tokenizer: Any = AutoTokenizer.from_pretrained(tmp_path / "bundle" / "model")
+    text = "<|user|>\nHello! Who are you?<|end|>\n"
+    assert only.prompt == tokenizer(text, add_special_tokens=False)["input_ids"]
+    assert "The row is a greeting" in (tmp_path / "bundle" / "MODEL_CARD.md").read_text("utf-8")
+    assert "These rows are of the training data" in (sorter / "MODEL_CARD.md").read_text("utf-8")
+    assert {each.state for each in verify(tmp_path / "bundle")} <= {"passed", "skipped"}
 
 
 def _yaml(file: str, where: str = "", /, **changes: Any) -> Callable[[Path], None]:

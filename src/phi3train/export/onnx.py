@@ -59,12 +59,14 @@ def export_onnx(
     name: str,
     precision: Precision | None = None,
     provider: Provider = "cpu",
+    examples: bool = True,
     overwrite: bool = False,
 ) -> Manifest:
     """Write the bundle `onnx` of a run: its model, an adapter merged into it, as an ONNX model.
 
     `precision` is that of its weights, without one the most exact that there is for the provider. The builder needs
-    memory for the weights in fp32 1.3 times, to round them to int4 2.5 times; the disk holds them twice.
+    memory for the weights in fp32 1.3 times, to round them to int4 2.5 times; the disk holds them twice. `examples` as
+    for `export_model`.
 
     Raises `UsageError` for a name, a pair of precision and provider or a run that cannot be, `InputError` where the
     builder fails, and what `export_model` raises.
@@ -80,7 +82,7 @@ def export_onnx(
     with building(output, overwrite=overwrite) as folder:
         merged = folder.parent / "merged"  # goes with the folder of the work
         # In fp32 whatever the run computed in: the builder rounds once, from all that was learned.
-        made = export_model(run, merged, name=name, dtype="float32")
+        made = export_model(run, merged, name=name, dtype="float32", examples=examples)
         _build(merged / "model", folder / "model", folder.parent / "cache", precision, provider)
         for file in _TOKENIZER:  # the builder writes its own, which older runtimes cut otherwise
             copyfile(merged / "model" / file, folder / "model" / file)

@@ -125,7 +125,7 @@ class Run:
     def _beside(self, findings: Iterable[Beside]) -> Iterator[Located]:
         for found in findings:
             if found.finding.code in self._codes(found.path):
-                yield beside(found, self._target, placed.fix or _file_fix(found.finding.code))
+                yield beside(found, self._target, _file_fix(found.finding.code))
 
     def skipped(self) -> Iterator[Skipped]:
         """Yield the rules that could not run, when all findings were taken."""

@@ -38,6 +38,16 @@ _SHAPE: dict[str, Any] = {
     "original_max_position_embeddings": 2048,
     "initializer_range": 0.05,  # of narrow layers: with the usual 0.02 the first steps teach little
 }
+# How Phi-3's tokenizer writes text again.
+DECODER: dict[str, Any] = {
+    "type": "Sequence",
+    "decoders": [
+        {"type": "Replace", "pattern": {"String": "▁"}, "content": " "},
+        {"type": "ByteFallback"},
+        {"type": "Fuse"},
+        {"type": "Strip", "content": " ", "start": 1, "stop": 0},
+    ],
+}
 
 
 def make(out: Path, seed: int) -> None:
@@ -98,15 +108,7 @@ def tokenizer_table() -> dict[str, Any]:
             {"type": "Replace", "pattern": {"String": " "}, "content": "▁"},
         ],
     }
-    table["decoder"] = {
-        "type": "Sequence",
-        "decoders": [
-            {"type": "Replace", "pattern": {"String": "▁"}, "content": " "},
-            {"type": "ByteFallback"},
-            {"type": "Fuse"},
-            {"type": "Strip", "content": " ", "start": 1, "stop": 0},
-        ],
-    }
+    table["decoder"] = DECODER
     return table
 
 

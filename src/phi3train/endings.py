@@ -26,9 +26,6 @@ _FULL = {errno.ENOSPC, errno.EDQUOT}
 @contextmanager
 def interruptible(interrupt: Callable[[], None]) -> Iterator[None]:
     """End the run well on SIGTERM and SIGINT; a second SIGINT ends it at once."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
 
     def stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 (as signal calls it)
         sys.stderr.write(f"{signal.Signals(number).name}: saving after this step, then --resume auto goes on\n")
@@ -42,9 +39,6 @@ def interruptible(interrupt: Callable[[], None]) -> Iterator[None]:
 @contextmanager
 def terminable() -> Iterator[None]:
     """Let SIGTERM end what is under way as Ctrl-C does, so that what is half done is taken away."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
 
     def stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 (as signal calls it)
         raise KeyboardInterrupt
@@ -55,7 +49,10 @@ def terminable() -> Iterator[None]:
 
 @contextmanager
 def handling(stop: Callable[[int, FrameType | None], None]) -> Iterator[None]:
-    """Let `stop` take SIGTERM and SIGINT, as signal calls it."""
+    """Let `stop` take SIGTERM and SIGINT, as signal calls it; in another thread than the main one nothing can."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
     before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         yield

@@ -15,11 +15,13 @@ from typing import Any
 
 import msgspec
 import pytest
+from click.testing import CliRunner, Result
 from tests.cli.test_cli import assert_one_line, run
 from tests.conftest import chat
 from tests.tokens.tiny import write_tiny
 
 import phi3data
+from phi3data.cli import group
 from phi3data.engine import tokens
 from phi3data.engine.recipe import load
 from phi3data.engine.tokens import tally
@@ -53,6 +55,13 @@ def many(jsonl: Any) -> list[Path]:
     array = path.with_name("rows.json")
     array.write_text(json.dumps([{"instruction": "say hello", "output": "hello " * n} for n in range(50)], indent=2))
     return [path, table, array]
+
+
+def within(*args: str | Path) -> Result:
+    """Return what a command says in this process: to start the program takes many times as long as what it does."""
+    result = CliRunner().invoke(group, list(map(str, args)), standalone_mode=False)
+    assert result.return_value in (None, 0), result.output  # what the program makes its exit code
+    return result
 
 
 def test_one_json_object_with_everything(many: list[Path], tiny: str) -> None:
@@ -118,13 +127,13 @@ def test_what_is_supervised_can_be_chosen(jsonl: Any) -> None:
     turns = [{"role": role, "content": "hello world"} for role in ("user", "assistant") * 2]
     path = jsonl([{"messages": turns}])
     found = {
-        on: json.loads(run("tokens", path, "--json", "--loss-on", on).stdout) for on in ("assistant", "last", "all")
+        on: json.loads(within("tokens", path, "--json", "--loss-on", on).stdout) for on in ("assistant", "last", "all")
     }
     assert found["last"]["supervised"] < found["assistant"]["supervised"] < found["all"]["supervised"]
     assert len({each["tokens"] for each in found.values()}) == 1
     turns[1]["weight"] = turns[3]["weight"] = 0  # type: ignore[assignment]
-    result = run("tokens", jsonl([{"messages": turns}]))
-    assert result.returncode == 0
+    result = within("tokens", jsonl([{"messages": turns}]))
+    assert result.exit_code == 0
     assert "0 of them supervised (0%)" in result.stdout
     assert "1 row without a supervised token" in result.stdout
 
@@ -159,24 +168,24 @@ def test_the_help_of_the_tokenizer_says_all_that_it_decides() -> None:
 
 def test_a_limit_beyond_32_bits(jsonl: Any) -> None:
     path = jsonl([chat("q", "a")])
-    result = run("tokens", path, "--limit", "3000000000", "--json")
-    assert result.returncode == 0, result.stderr
+    result = within("tokens", path, "--limit", "3000000000", "--json")
+    assert result.exit_code == 0, result.stderr
     assert json.loads(result.stdout)["limits"][-1]["limit"] == 3_000_000_000
     for command in ("tokens", "inspect"):
         for options in ((), ("--json",)):
-            result = run(command, path, "--limit", str(10**30), *options)
-            assert (result.returncode, result.stderr) == (0, "")
+            result = within(command, path, "--limit", str(10**30), *options)
+            assert (result.exit_code, result.stderr) == (0, "")
 
 
 def test_reading_options_are_those_of_prepare(tmp_path: Path) -> None:
     path = tmp_path / "fragen.csv"
     path.write_bytes("Frage;Antwort\nWer?;Müller\nWas?;Nichts\n".encode("cp1252"))
     options = ["--encoding", "cp1252", "--columns", "question=Frage,answer=Antwort", "--json"]
-    plain = json.loads(run("tokens", path, *options).stdout)
-    told = json.loads(run("tokens", path, *options, "--system", "Sei kurz.").stdout)
+    plain = json.loads(within("tokens", path, *options).stdout)
+    told = json.loads(within("tokens", path, *options, "--system", "Sei kurz.").stdout)
     assert plain["rows"] == told["rows"] == 2
     assert told["tokens"] > plain["tokens"]
-    limited = json.loads(run("tokens", path, *options, "--set", "length.limit=77", "--model", "phi-4").stdout)
+    limited = json.loads(within("tokens", path, *options, "--set", "length.limit=77", "--model", "phi-4").stdout)
     assert [limit["limit"] for limit in limited["limits"]] == [77, 512, 16384]
 
 

@@ -5,16 +5,22 @@ from __future__ import annotations
 import json
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.conftest import chat
 from tests.journeys.test_bad_rows import GOOD_LINES, ROWS
 
 import phi3data
+from phi3data.cli import group
+from phi3data.cli import run as command
 from phi3data.lint import run
 from phi3data.sources.open import plan
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 LINES = st.sampled_from([line for kind, (line, _) in ROWS.items() if kind != "100,000 deep"] + GOOD_LINES)
 ANYTHING = st.binary(max_size=60).map(lambda data: data.replace(b"\n", b" "))
@@ -64,3 +70,17 @@ def test_two_processes_find_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert found(path, workers=2) == whole
     (tmp_path / "array.json").write_text(json.dumps([json.loads(line) for line in GOOD_LINES * 40], indent=1))
     assert found(tmp_path / "array.json", workers=2) == found(tmp_path / "array.json")
+
+
+def test_a_column_is_fixable_where_its_rows_are(jsonl: Callable[..., Path], tmp_path: Path) -> None:
+    rows = [chat(f"Hi {number}", "Hello!", topic="x", system=[1]) for number in range(3)]
+    path = jsonl([*rows, {"instruction": "Say hi", "output": "Hi!"}])
+    fixes = {(found.code, found.pointer): found.fix for found in phi3data.check(path).findings if found.code[0] == "S"}
+    # A system prompt that is no text cannot be made a message. S303 goes with what S302 mends.
+    wanted = {("S302", ""): "safe", ("S303", ""): None, ("S304", "/topic"): "safe", ("S304", "/system"): None}
+    assert fixes == wanted
+    assert command(group, ["fix", str(path)]) == 0
+    left = {found.pointer for found in phi3data.check(path).findings if found.code in ("S302", "S303", "S304")}
+    assert left == {"/system"}
+    (tmp_path / "array.json").write_text(json.dumps(rows), "utf-8")  # is written as lines first
+    assert {found.fix for found in phi3data.check(tmp_path / "array.json").findings if found.code == "S304"} == {None}

@@ -7,6 +7,7 @@ import importlib.util
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import click
 import msgspec
 import pytest
 import yaml  # type: ignore[import-untyped]
@@ -26,7 +28,7 @@ from phi3data.tokens.count import template_of
 from phi3data.tokens.encode import encoder
 from phi3train.cli import group
 from phi3train.config import ModelConfig
-from phi3train.export import deployment, endpoints
+from phi3train.export import deployment, endpoints, expected
 from phi3train.export.bundle import contents, read, read_json, seal
 from phi3train.export.checkpoint import export_model
 from phi3train.export.expected import Expected
@@ -162,6 +164,30 @@ def test_the_guide_names_what_there_is(bundle: Path, sorter: Path, tmp_path: Pat
     assert body["properties"]["instanceType"] == "Standard_NC24ads_A100_v4"
 
 
+def test_the_guide_makes_a_workspace_and_tests_what_was_deployed(bundle: Path, sorter: Path) -> None:
+    pytest.importorskip("azure.ai.ml", reason="the azure extra is not installed")
+    pytest.importorskip("openai", reason="the endpoint extra is not installed")
+    from tests.train.test_upload_guide import _AZ, _options
+
+    guide = (bundle / "deploy" / "DEPLOY.md").read_text("utf-8")
+    checked = []
+    for line in re.findall(r"\baz ([^`\n]+)", guide):
+        name = next((name for name in _AZ if f"{line} ".startswith(f"{name} ")), None)
+        if name is not None:
+            checked.append(name)
+            _options(shlex.split(line.removeprefix(name)), *_AZ[name])
+    first = ["login", "account set", "provider register", "extension add"]
+    assert checked == [*first, "group create", "ml workspace create", "configure", "ml model archive", "group delete"]
+    # The key stays in the environment, and no line of a command is broken.
+    assert """printf 'header = "Authorization: Bearer %s"\\n' "$KEY" | curl <SCORING_URI> --config -""" in guide
+    words = shlex.split(next(line for line in guide.splitlines() if "phi3train test-endpoint" in line))
+    assert words[:4] == ["KEY=$KEY", "phi3train", "test-endpoint", "<SCORING_URI>"]
+    line = ["http://127.0.0.1:9/score", *words[4:-1], str(bundle)]
+    asked = group.get_command(click.Context(group), words[2]).make_context(words[2], line)  # type: ignore[union-attr]
+    assert (asked.params["key_env"], asked.params["bundle"], words[-1]) == ("KEY", bundle, ".")
+    assert "test-endpoint" not in (sorter / "deploy" / "DEPLOY.md").read_text("utf-8")  # a head answers no chats
+
+
 def test_a_bundle_says_what_it_is(bundle: Path, sorter: Path) -> None:
     said = read_json(bundle / deployment.FOUNDRY)
     assert (said["task"], said["context_tokens"], said["chat_template"]) == ("chat-completion", 512, "phi-3")
@@ -181,6 +207,18 @@ def test_the_same_run_makes_the_same_bundle(bundle: Path, tmp_path: Path) -> Non
     assert contents(tmp_path / "again") == contents(bundle)
     for path in (path for path in bundle.rglob("*") if path.is_file()):
         assert str(bundle.parent).encode() not in path.read_bytes(), path
+
+
+def test_a_head_without_rows_of_the_data_reads_a_greeting(sorter: Path, tmp_path: Path) -> None:
+    assert read(sorter).facts["training_questions"] == len(expected.read(sorter).answers) == 3
+    export_model(sorter.parent / "run", tmp_path / "bundle", name="sorter", examples=False)
+    (only,) = expected.read(tmp_path / "bundle").answers
+    tokenizer: Any = AutoTokenizer.from_pretrained(tmp_path / "bundle" / "model")
+    text = "<|user|>\nHello! Who are you?<|end|>\n"
+    assert only.prompt == tokenizer(text, add_special_tokens=False)["input_ids"]
+    assert "The row is a greeting" in (tmp_path / "bundle" / "MODEL_CARD.md").read_text("utf-8")
+    assert "These rows are of the training data" in (sorter / "MODEL_CARD.md").read_text("utf-8")
+    assert {each.state for each in verify(tmp_path / "bundle")} <= {"passed", "skipped"}
 
 
 def _yaml(file: str, where: str = "", /, **changes: Any) -> Callable[[Path], None]:
@@ -262,6 +300,49 @@ def test_a_fault_is_found_by_its_check_though_the_manifest_knows_it(
     assert said in found["deployment"]
 
 
+def test_every_fault_is_named_at_once(copy: Path) -> None:
+    for change in (
+        _yaml("model.yml", name="my model", type="mlflow_model"),
+        _yaml("endpoint.yml", auth_mode="aad_token"),
+        _yaml("deployment.yml", "request_settings", request_timeout_ms=600_000),
+        _yaml("deployment.yml", "readiness_probe", timeout=-1),
+        _yaml("deployment.yml", instance_count=0, instance_type=None),
+        _replace("deploy/aml/conda.yml", "torch==", "torch>="),
+        _replace(_SCORE, "def run(", "def answer("),
+        _described(context_tokens=4096),
+        lambda folder: (folder / "deploy" / "DEPLOY.md").unlink(),
+    ):
+        change(copy)
+    seal(copy, read(copy))
+    found = {each.name: each for each in verify(copy)}["deployment"].found
+    assert found.split("; ") == [
+        "deploy/DEPLOY.md: missing",
+        "model.yml: Azure refuses the name 'my model': letters, digits, '-', '_' and '.' only",
+        "endpoint.yml: auth_mode is 'aad_token'",
+        "model.yml: type is 'mlflow_model', it is a custom_model",
+        "conda.yml: score.py needs torch, with a version (==)",
+        "deployment.yml: request_timeout_ms is 600000: Azure takes up to 180000",
+        "deployment.yml: readiness_probe: timeout is -1: whole numbers from 1",
+        "deployment.yml: instance_count is 0: a whole number from 1",
+        "deployment.yml: has no instance_type",
+        f"{_SCORE}: has no run()",
+        f"{deployment.FOUNDRY}: context_tokens is 4096, the bundle's is 512",
+    ]
+    # What cannot be read hides what is in it alone.
+    (copy / _SCORE).unlink()
+    (copy / deployment.FOUNDRY).write_text("[", "utf-8")
+    for name in ("model.yml", "conda.yml"):
+        (copy / "deploy" / "aml" / name).write_text("- 1", "utf-8")
+    seal(copy, read(copy))
+    found = {each.name: each for each in verify(copy)}["deployment"].found
+    assert found.split("; ")[:3] == [
+        f"{_SCORE}, deploy/DEPLOY.md: missing",
+        "deploy/aml/model.yml: holds no settings",
+        "deploy/aml/conda.yml: holds no settings",
+    ]
+    assert "foundry_model.json: is no JSON object" in found
+
+
 def test_a_script_of_ones_own_is_no_fault_but_is_said(copy: Path) -> None:
     _replace(_SCORE, "TOKENS = 512", "TOKENS = 64")(copy)
     seal(copy, read(copy))
@@ -284,6 +365,7 @@ def test_weights_of_a_size_need_a_machine_of_a_size(copy: Path) -> None:
         endpoints.machine(76 * 10**9)
     manifest = read(copy)
     large = msgspec.structs.replace(manifest, facts={**manifest.facts, "weights_bytes": 8 * 10**9})
+    _described(weights_bytes=8 * 10**9)(copy)
     seal(copy, large)
     found = {each.name: each.found for each in verify(copy) if each.state == "failed"}
     assert found == {

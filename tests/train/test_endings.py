@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import json
+import signal
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,7 +13,7 @@ import torch
 
 from phi3data.errors import OutputError
 from phi3train.devices import here
-from phi3train.endings import explained
+from phi3train.endings import explained, handling, interruptible, terminable
 from phi3train.folder import RunFolder
 from phi3train.job import make
 from phi3train.run import run
@@ -27,6 +29,23 @@ if TYPE_CHECKING:
 def _config(model: Path, chats: Path, output: Path, **values: Any) -> Config:
     defaults = {"train__max_steps": 3, "train__save_every": 1, "train__batch_tokens": 100, "packing__length": 64}
     return config(model, chats, output, **(defaults | {"samples__count": 0} | values))
+
+
+def test_signals_are_taken_in_the_main_thread_and_left_alone_in_others() -> None:
+    def under_way() -> list[Any]:
+        taken = []
+        for each in (interruptible(lambda: None), terminable(), handling(lambda *_: None)):
+            with each:
+                taken.append(signal.getsignal(signal.SIGTERM))
+        return taken
+
+    before = signal.getsignal(signal.SIGTERM)
+    assert before not in under_way()
+    assert signal.getsignal(signal.SIGTERM) == before
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(under_way).result() == [before] * 3
+    with pytest.raises(KeyboardInterrupt), terminable():
+        signal.raise_signal(signal.SIGTERM)
 
 
 def test_out_of_memory_says_what_to_do_and_that_works(

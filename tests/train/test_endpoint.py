@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from html import escape as escape_html
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ from phi3train.cli import group
 from phi3train.endpoint import asking, questions, try_out
 from phi3train.endpoint.replies import Reply, measure, percentiles
 from phi3train.endpoint.report import Trial, warnings
+from tests.journeys.test_report_page import browse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -237,6 +239,7 @@ def test_nobody_is_there(capsys: pytest.CaptureFixture[str], monkeypatch: pytest
         (["http://127.0.0.1:9/v1", "--data", "nowhere.jsonl"], "nowhere.jsonl: no such file"),
         (["http://127.0.0.1:9/v1", "--bundle", "nowhere"], "nowhere: is no bundle: manifest.json is not there"),
         (["http://127.0.0.1:9/v1", "--request", "pyproject.toml"], "pyproject.toml: is no JSON object"),
+        (["http://127.0.0.1:9/v1", "-n", "5"], "--chats: is how many of --data are asked: give --data too"),
         (["https://x/v1", "--key-env", "LINES"], "--key-env: LINES holds a line break or a letter beyond ASCII, as no"),
     ],
 )  # fmt: skip
@@ -376,6 +379,12 @@ def test_pages_of_an_earlier_test_go_with_the_first_reply(stub: Stub, tmp_path: 
     assert len(list(tmp_path.iterdir())) == 3
 
 
+def test_some_of_the_chats_are_asked(stub: Stub, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for option in ("-n", "--chats"):
+        assert _test(stub.url("good"), "--data", str(data), option, "2") == 0
+        assert ": phi, 3 of 3 requests answered\n" in capsys.readouterr().out
+
+
 def test_a_scoring_script_is_asked_in_the_same_words(
     stub: Stub, data: Path, capsysbinary: pytest.CaptureFixture[bytes]
 ) -> None:
@@ -385,6 +394,20 @@ def test_a_scoring_script_is_asked_in_the_same_words(
     assert (found["address"], found["streamed"]) == (stub.url("good").replace("/v1", "/score"), False)
     assert found["measured"]["f1"] == 1
     assert [each.keys() & {"model", "stream"} for each in stub.asked] == [set(), set()]
+
+
+@pytest.mark.slow
+def test_the_figures_fill_their_rows_on_a_screen_of_any_width(stub: Stub, tmp_path: Path) -> None:
+    assert _test(stub.url("good"), "-o", str(tmp_path / "out")) == 0
+    page = escape_html((tmp_path / "out" / "report.html").read_text("utf-8"))
+    frames = "".join(f'<iframe width="{width}" srcdoc="{page}"></iframe>' for width in (400, 500, 800, 1200))
+    count = """<script>onload = () => document.body.textContent = Array.from(frames, frame => {
+      const rows = {}
+      for (const { offsetTop: top } of frame.document.querySelectorAll(".figures div")) rows[top] = (rows[top] ?? 0) + 1
+      return Object.values(rows).join("+")
+    }).join(" ")</script>"""
+    (tmp_path / "frames.html").write_text(f"<!doctype html><meta charset=utf-8>{frames}{count}", "utf-8")
+    assert "<body>2+2+1 3+2 5 5</body>" in browse(tmp_path / "frames.html", "--dump-dom").stdout
 
 
 def test_whatever_an_endpoint_answers_the_page_runs_nothing(
@@ -403,7 +426,7 @@ def test_ctrl_c_leaves_what_was_answered_and_pytorch_is_not_needed(
 ) -> None:
     rows = [{"messages": [{"role": "user", "content": str(number)}]} for number in range(4)]
     code = (
-        "import signal, sys; sys.modules['torch'] = None; "
+        "import signal, sys; sys.modules['torch'] = sys.modules['yaml'] = None; "
         "signal.signal(signal.SIGINT, signal.default_int_handler); "  # a shell may have it ignored
         "from phi3train.cli import main; main(sys.argv[1:])"
     )

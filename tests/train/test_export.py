@@ -13,8 +13,8 @@ import pytest
 from phi3data.cli import run as command
 from phi3data.errors import InputError, OutputError, UsageError
 from phi3train.cli import group
-from phi3train.export import dialect
-from phi3train.export.bundle import Manifest, building, contents, read, seal
+from phi3train.export import dialect, expected
+from phi3train.export.bundle import Manifest, building, contents, read, read_json, seal
 from phi3train.export.checkpoint import export_adapter, export_model, warnings
 from phi3train.run import run
 from phi3train.verify import runtime, verify
@@ -303,6 +303,30 @@ def test_commands(lora: Path, tmp_path: Path, capsysbinary: pytest.CaptureFixtur
     (output / "LICENSE").unlink()
     assert command(group, ["verify", str(output)]) == 1
     assert b"failed   files      missing: LICENSE\n" in capsysbinary.readouterr().out
+
+
+def test_questions_of_the_data_stay_out_of_a_bundle(
+    lora: Path, model: Path, tmp_path: Path, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    assert read(model).facts["training_questions"] == 3
+    assert "These questions are of the training data" in (model / "MODEL_CARD.md").read_text("utf-8")
+    for kind in ("model", "adapter"):
+        output = tmp_path / kind
+        assert command(group, ["export", str(lora), "--to", kind, "-o", str(output), "--no-examples"]) == 0
+        assert b"questions of the training data" not in capsysbinary.readouterr().out
+        wanted = expected.read(output)
+        messages = [{"role": "user", "content": "Hello! Who are you?"}]
+        assert wanted.request == read_json(output / "deploy" / "test_request.json")
+        assert [each.messages for each in wanted.answers] == [messages] == [(wanted.request or {})["messages"]]
+        assert read(output).facts["training_questions"] == 0
+        card = (output / "MODEL_CARD.md").read_text("utf-8")
+        assert "The question is a greeting, and none of the training data." in card
+        found = {each.name: each for each in verify(output)}
+        assert {each.state for each in found.values()} <= {"passed", "skipped"}
+        assert kind == "adapter" or found["loads"].found.endswith(": 1 answer to the letter")
+    line = ["export", str(lora), "--to", "finetune", "-o", str(tmp_path / "job"), "--no-examples"]
+    assert command(group, line) == 2
+    assert b"--no-examples: is for bundles of weights; one for fine-tuning" in capsysbinary.readouterr().err
 
 
 def test_another_base_than_the_one_that_was_trained_is_refused(base: Path, lora: Path, tmp_path: Path) -> None:

@@ -365,6 +365,32 @@ def test_rows_that_would_be_lost_are_refused_with_their_place(prepared: Path, tm
         export_finetune(tmp_path, tmp_path / "b", name="b")
 
 
+def test_a_source_that_is_none_says_what_is_wanted(prepared: Path, tmp_path: Path) -> None:
+    wanted = "give a run folder, or the one that phi3data prepare wrote: phi3data prepare"
+    other, file = tmp_path / "other", write_chats(tmp_path / "my chats.jsonl", 2)
+    other.mkdir()
+    new = f"{wanted} RAW --model phi-4-mini-instruct --target foundry -o out/"
+    for source, base, said in (
+        (tmp_path / "nowhere", None, f"is not there; {new}"),
+        (file, "phi-4", f"is a file; {wanted} '{file}' --model phi-4 --target foundry -o out/"),
+        (other, None, f"is no run and no folder of phi3data prepare; {new}"),
+    ):
+        with pytest.raises(UsageError) as raised:
+            export_finetune(source, tmp_path / "b", name="b", job=Job(base=base))
+        assert str(raised.value) == f"{source}: {said}"
+    rows = tmp_path / "rows"
+    rows.mkdir()
+    for name in ("train.jsonl", "validation.jsonl"):
+        shutil.copy(prepared / name, rows)
+    with pytest.raises(UsageError) as raised:
+        export_finetune(rows, tmp_path / "b", name="b")
+    assert str(raised.value) == (
+        f"{rows}: has no manifest.json of phi3data prepare, which says what model its rows are for: name it, "
+        "for example --base phi-4-mini-instruct"
+    )
+    assert export_finetune(rows, tmp_path / "b", name="b", job=Job(base="phi-4-mini-instruct")).facts["tokens"] is None
+
+
 def test_columns_that_foundry_does_not_read_are_left_out_and_named(tmp_path: Path) -> None:
     for name, number in (("train", 60), ("validation", 12)):
         write_chats(tmp_path / f"{name}.jsonl", number)

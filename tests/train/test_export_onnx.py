@@ -15,6 +15,7 @@ import onnx
 import onnxruntime_genai as runtime  # type: ignore[import-untyped]
 import pytest
 import torch
+from scripts.make_tiny_model import DECODER
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from phi3data.chat import Conversation, Message
@@ -28,6 +29,7 @@ from phi3train.export import onnx as exporting
 from phi3train.export.answers import greedy
 from phi3train.export.bundle import contents, read, read_json, seal, write_json
 from phi3train.export.checkpoint import export_model
+from phi3train.export.expected import GREETING
 from phi3train.export.onnx import export_onnx
 from phi3train.measuring import Trained
 from phi3train.run import run
@@ -57,9 +59,7 @@ def _tokenizer(folder: Path, kind: str, **changes: Any) -> Path:
 
 
 def _phi3_tokenizer(folder: Path) -> Path:
-    parts = [{"type": "Replace", "pattern": {"String": "▁"}, "content": " "}, {"type": "ByteFallback"}]
-    parts += [{"type": "Fuse"}, {"type": "Strip", "content": " ", "start": 1, "stop": 0}]
-    return _tokenizer(folder, "llama", decoder={"type": "Sequence", "decoders": parts})
+    return _tokenizer(folder, "llama", decoder=DECODER)
 
 
 def _phi4_tokenizer(folder: Path) -> Path:
@@ -334,8 +334,11 @@ def test_the_shapes_of_phi4_mini_answer_as_sample_lets_them(tmp_path: Path) -> N
 
 
 @pytest.mark.slow
-def test_for_another_provider_in_four_bits(phi3: Path, tmp_path: Path) -> None:
-    export_onnx(phi3, tmp_path / "small", name="small", precision="int4", provider="webgpu")
+def test_for_another_provider_in_four_bits_without_questions_of_the_data(phi3: Path, tmp_path: Path) -> None:
+    line = ["--to", "onnx", "--precision", "int4", "--provider", "webgpu", "--no-examples"]
+    assert command(group, ["export", str(phi3), *line, "-o", str(tmp_path / "small")]) == 0
+    assert read_json(tmp_path / "small" / "deploy" / "test_request.json")["messages"][0]["content"] == GREETING
+    assert "The question is a greeting" in (tmp_path / "small" / "MODEL_CARD.md").read_text("utf-8")
     found = {each.name: each for each in verify(tmp_path / "small")}
     assert {each.state for each in found.values()} == {"passed"}, found
     assert " on the CPU: int4 chooses " in found["answers"].found

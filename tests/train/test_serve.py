@@ -27,6 +27,8 @@ from tokenizers import Tokenizer
 openai = pytest.importorskip("openai", reason="the endpoint extra is not installed")
 pytest.importorskip("uvicorn", reason="the serve extra is not installed")
 
+from scripts.make_tiny_model import DECODER  # noqa: E402
+
 from phi3data.cli import run as command  # noqa: E402 (they need those extras)
 from phi3data.errors import UsageError  # noqa: E402
 from phi3train.cli import group  # noqa: E402
@@ -42,16 +44,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-# As Phi-3's tokenizer writes text again; the tiny one has none.
-_DECODER = {
-    "type": "Sequence",
-    "decoders": [
-        {"type": "Replace", "pattern": {"String": "▁"}, "content": " "},
-        {"type": "ByteFallback"},
-        {"type": "Fuse"},
-        {"type": "Strip", "content": " ", "start": 1, "stop": 0},
-    ],
-}
 _HELLO = [{"role": "user", "content": "Hello?"}]
 
 
@@ -60,8 +52,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a run that has learned ten chats by heart, and its bundle."""
     folder = tmp_path_factory.mktemp("serve")
     model = write_model(folder / "base")
-    tokenizer = json.loads((model / "tokenizer.json").read_text("utf-8"))
-    (model / "tokenizer.json").write_text(json.dumps({**tokenizer, "decoder": _DECODER}), "utf-8")
+    tokenizer = json.loads((model / "tokenizer.json").read_text("utf-8"))  # the tiny one has no decoder
+    (model / "tokenizer.json").write_text(json.dumps({**tokenizer, "decoder": DECODER}), "utf-8")
     chats = write_chats(folder / "chats.jsonl", 10)
     settings: dict[str, Any] = {"train__batch_size": 5, "train__epochs": 40, "train__learning_rate": 6e-3}
     made = config(model, chats, folder / "run", method__kind="full", packing__length=64, samples__count=0, **settings)
@@ -425,7 +417,7 @@ def tokenizers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Tokenizer]
     made = {}
     for kind in ("llama", "bytes"):
         table = json.loads((write_tiny(tmp_path_factory.mktemp(kind), kind) / "tokenizer.json").read_text("utf-8"))
-        made[kind] = Tokenizer.from_str(json.dumps({**table, "decoder": table.get("decoder") or _DECODER}))
+        made[kind] = Tokenizer.from_str(json.dumps({**table, "decoder": table.get("decoder") or DECODER}))
     return made
 
 

@@ -11,7 +11,7 @@ from contextlib import suppress
 
 import click
 
-from phi3data.cli.group import Commands
+from phi3data.cli.group import INTERRUPTED, Commands
 from phi3data.errors import Phi3kitError
 from phi3data.version import VERSION
 
@@ -84,5 +84,5 @@ def run(commands: click.Group, args: list[str] | None = None) -> int:
         return 2
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
-        return 130
+        return INTERRUPTED
     return code if isinstance(code, int) else 0

@@ -12,7 +12,7 @@ from phi3data.errors import did_you_mean
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-_INTERRUPTED = 130
+INTERRUPTED = 130  # exit code, as shells have it
 
 
 class Commands(click.Group):
@@ -42,7 +42,7 @@ class Commands(click.Group):
         except KeyboardInterrupt:
             then = ": the same command goes on from here" if ctx.invoked_subcommand in self._resuming else ""
             click.echo(f"\ninterrupted{then}", err=True)  # below the ^C of a terminal
-            ctx.exit(_INTERRUPTED)
+            ctx.exit(INTERRUPTED)
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 (click's name)
         """Return the names."""

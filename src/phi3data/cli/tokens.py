@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from phi3data.cli import options
+from phi3data.cli.group import INTERRUPTED
 from phi3data.errors import UsageError
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ def tokens_command(
             )
     except KeyboardInterrupt:
         click.echo("interrupted", err=True)
-        return 130
+        return INTERRUPTED
     found = report(
         counted,
         limits=wished,

@@ -6,7 +6,7 @@ look at, some dozens at a time. Any other line is decoded again without haste, a
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -292,7 +292,7 @@ class _Part:
         self._rows.append(row)
         shape = shape_of(value, self._target, lambda: self._reader)
         for found in shape.findings:
-            if not facts.extra_keys.add(found, row.line + 1):
+            if not facts.extra_keys.add(found, row.line + 1, partial(_fix, row.raw)):
                 row.add(found)
         if shape.row is None:
             return

@@ -180,7 +180,7 @@ class Run:
         codes = self._codes(name)
         for placed in findings:
             if placed.finding.code in codes:
-                yield in_file(placed, name, about, self._target, _file_fix(placed.finding.code))
+                yield in_file(placed, name, about, self._target, placed.fix or _file_fix(placed.finding.code))
 
 
 def can_compare() -> bool:

@@ -17,7 +17,7 @@ from phi3data.rules.schema import ROW_KEYS, near
 from phi3data.text.lazy import Lazy
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
     from phi3data.chat import Conversation
     from phi3data.targets import TargetProfile
@@ -59,6 +59,7 @@ class _Key(msgspec.Struct):
     message: str
     rows: int
     line: int
+    fix: str | None
 
 
 class ExtraKeys:
@@ -67,28 +68,31 @@ class ExtraKeys:
     def __init__(self) -> None:
         self._keys: dict[str, _Key] = {}
 
-    def add(self, finding: Finding, line: int) -> bool:
-        """Take a finding of a row if it is one of a column; a misspelt key is the row's own."""
+    def add(self, finding: Finding, line: int, fix: Callable[[Finding], str | None] = lambda _: None) -> bool:
+        """Take a finding of a row if it is one of a column; a misspelt key is the row's own.
+
+        `fix` says of the first such row whether it can be mended.
+        """
         known = self._keys.get(finding.pointer)
         if finding.code == "S304" and known is not None:
             known.rows += 1
             return True
         if finding.code != "S304" or len(self._keys) >= _MOST_KEYS or near(_last(finding.pointer), ROW_KEYS):
             return False
-        self._keys[finding.pointer] = _Key(finding.message, 1, line)
+        self._keys[finding.pointer] = _Key(finding.message, 1, line, fix(finding))
         return True
 
     def merge(self, later: ExtraKeys) -> None:
         """Add what a later part of the file holds."""
         for at, key in later._keys.items():
-            known = self._keys.setdefault(at, _Key(key.message, 0, key.line))
+            known = self._keys.setdefault(at, _Key(key.message, 0, key.line, key.fix))
             known.rows += key.rows
 
     def findings(self, rows: int) -> Iterator[Placed]:
         """Yield one finding a key, at its first row, of so many rows in all."""
         for at, key in self._keys.items():
             where = "every row" if key.rows == rows else f"{key.rows:,} of {rows:,} rows"
-            yield Placed(Finding("S304", f"{key.message} ({where})", at), key.line)
+            yield Placed(Finding("S304", f"{key.message} ({where})", at), key.line, fix=key.fix)
 
 
 def _last(at: str) -> str:

@@ -60,6 +60,7 @@ _NEXT = {
 @click.option("--region", metavar="NAME", help="Azure region of the project, as eastus2 (finetune).")
 @click.option("--shuffle", is_flag=True, help="Training rows in random order, for a service that splits (finetune).")
 @click.option("--bom", is_flag=True, help="Begin the data files with a byte-order mark (finetune).")
+@click.option("--no-examples", is_flag=True, help="Keep questions of the data out of deploy/ (model, adapter, onnx).")
 @click.option("--overwrite", is_flag=True, help="Replace a bundle that is there.")
 def export_command(
     source: Path,
@@ -70,6 +71,7 @@ def export_command(
     precision: Any,
     provider: Any,
     *,
+    no_examples: bool,
     overwrite: bool,
     **job: Any,
 ) -> None:
@@ -83,6 +85,8 @@ def export_command(
     for option, value in job.items():
         if kind != "finetune" and value not in (None, "", False):
             raise UsageError(f"--{option.replace('_', '-')}: is for --to finetune, not for --to {kind}")
+    if no_examples and kind == "finetune":
+        raise UsageError("--no-examples: is for bundles of weights; one for fine-tuning holds the rows themselves")
     options.need_extra("export")
     if kind == "onnx":
         options.need_extra("export --to onnx", "onnx")
@@ -94,24 +98,25 @@ def export_command(
     from phi3train.export import checkpoint, finetune
 
     named = name or output.resolve().name
+    how: Any = {"name": named, "examples": not no_examples, "overwrite": overwrite}
     if kind == "finetune":
         made = finetune.export_finetune(source, output, name=named, job=finetune.Job(**job), overwrite=overwrite)
         said = finetune.warnings(made)
     elif kind == "model":
-        made = checkpoint.export_model(source, output, name=named, dtype=dtype, overwrite=overwrite)
+        made = checkpoint.export_model(source, output, dtype=dtype, **how)
         said = []
     elif kind == "onnx":
         from phi3train.export.onnx import export_onnx
 
-        made = export_onnx(source, output, name=named, precision=precision, provider=provider, overwrite=overwrite)
+        made = export_onnx(source, output, precision=precision, provider=provider, **how)
         said = []
     else:
-        made = checkpoint.export_adapter(source, output, name=named, overwrite=overwrite)
+        made = checkpoint.export_adapter(source, output, **how)
         said = checkpoint.warnings(made)
     for each in said:
         click.echo(f"{click.style('warning', fg='yellow', bold=True)}: {each}", err=True)
     size = sum(file.bytes for file in made.files.values())
     click.echo(f"{output}: {kind} '{made.name}', {len(made.files)} files, {size / 1e6:,.1f} MB")
     click.echo(f"phi3train verify {shlex.quote(str(output))} checks it{_NEXT[kind]}")
-    if kind != "finetune":
+    if made.facts.get("training_questions"):
         click.echo("deploy/ holds a few questions of the training data: look at them before others get the bundle")

@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from phi3data.cli.group import INTERRUPTED
 from phi3train.cli import options
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-_INTERRUPTED = 130
 
 
 @click.command("run")
@@ -59,7 +58,7 @@ def run_command(
     if shared.count() > 1:
         shared.leave()
         return 0  # another code of one process would end the others at once; who has launched them reads run.json
-    return _INTERRUPTED if ran.state == "interrupted" else 0
+    return INTERRUPTED if ran.state == "interrupted" else 0
 
 
 def _launch(config: Path, settings: tuple[str, ...], resume: str | None, processes: int | None, *, shard: bool) -> int:
@@ -73,4 +72,4 @@ def _launch(config: Path, settings: tuple[str, ...], resume: str | None, process
     command += ["--resume", resume] if resume else []
     code = launch(resolved, processes, command, shard=shard, resume=resume is not None)
     folder = RunFolder(Path(resolved.output))
-    return _INTERRUPTED if code == 0 and folder.state()["state"] == "interrupted" else code
+    return INTERRUPTED if code == 0 and folder.state()["state"] == "interrupted" else code

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from phi3data.cli.group import INTERRUPTED
 from phi3data.errors import MissingExtraError, UsageError
 
 if TYPE_CHECKING:
@@ -17,13 +18,13 @@ if TYPE_CHECKING:
 
     from phi3train.endpoint import Trial
 
-_INTERRUPTED = 130
+_CHATS = 20  # of --data, where no number is given
 
 
 @click.command("test-endpoint")
 @click.argument("url")
 @click.option("--data", type=click.Path(path_type=Path), help="File of chats; each is asked up to its last answer.")
-@click.option("-n", "number", type=click.IntRange(1), default=20, show_default=True, help="Of them, spread evenly.")
+@click.option("-n", "--chats", type=click.IntRange(1), help=f"How many of --data, spread evenly; {_CHATS} otherwise.")
 @click.option("--request", type=click.Path(path_type=Path), help="Request to begin with; else the bundle's.")
 @click.option("--bundle", type=click.Path(path_type=Path), help="Compare with what its weights answered at export.")
 @click.option("--model", metavar="NAME", help="Model or deployment to ask; else the only one that there is.")
@@ -45,7 +46,7 @@ _INTERRUPTED = 130
 def test_endpoint_command(
     url: str,
     data: Path | None,
-    number: int,
+    chats: int | None,
     request: Path | None,
     bundle: Path | None,
     model: str | None,
@@ -68,6 +69,8 @@ def test_endpoint_command(
     """
     if any(find_spec(name) is None for name in ("openai", "numpy", "jinja2")):
         raise MissingExtraError("phi3train test-endpoint", "endpoint")
+    if chats is not None and data is None:
+        raise UsageError("--chats: is how many of --data are asked: give --data too")
     from phi3train.endpoint import asking, questions, refuse_taken, try_out
 
     if output is not None:
@@ -76,7 +79,7 @@ def test_endpoint_command(
     if bundle is not None and request is None:
         request = bundle / "deploy" / "test_request.json"
     asked = [questions.request(request), *exported]
-    asked += questions.conversations(data, number, max_tokens) if data is not None else []
+    asked += questions.conversations(data, chats or _CHATS, max_tokens) if data is not None else []
     key = _key(key_env)
     done = try_out(
         asked,
@@ -122,7 +125,7 @@ def _say(done: Trial, output: Path | None, *, as_json: bool) -> int:
         click.echo(f"{output / 'report.html'}, REPORT.md and answers.jsonl written", err=True)
     if done.stopped:
         click.echo(f"interrupted: {len(done.replies)} of {done.questions} questions were asked", err=True)
-        return _INTERRUPTED
+        return INTERRUPTED
     return 0 if done.measured.works else 1
 
 

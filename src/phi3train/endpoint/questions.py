@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from phi3data.chat import Conversation
 
 Kind = Literal["request", "exported", "data"]
-_GREETING = {"messages": [{"role": "user", "content": "Hello! Who are you?"}], "max_tokens": 24, "temperature": 0}
+_GREETING = {"messages": [{"role": "user", "content": expected.GREETING}], "max_tokens": 24, "temperature": 0}
 
 
 class Question(msgspec.Struct, frozen=True, kw_only=True):

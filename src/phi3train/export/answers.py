@@ -8,7 +8,8 @@ import torch
 
 from phi3data.chat import Conversation, Message
 from phi3data.tokens.encode import encoder
-from phi3train.export.expected import Expected, Greedy
+from phi3train.data.labelled import pad_id
+from phi3train.export.expected import GREETING, Expected, Greedy
 from phi3train.generation import write
 
 if TYPE_CHECKING:
@@ -19,13 +20,16 @@ if TYPE_CHECKING:
 _TOKENS = 24
 
 
-def expected(model: Any, story: Story, about: Model, ends: list[int]) -> Expected:
-    """Let the model answer the first conversations that it was trained on, up to their first answer."""
+def questions(story: Story) -> list[list[Message]]:
+    """Return the first conversations that were trained on, up to their first answer, where they are all text."""
+    return [messages for messages in map(_question, story.preview) if messages]
+
+
+def expected(model: Any, about: Model, ends: list[int], asked: list[list[Message]]) -> Expected:
+    """Let the model answer questions; without any, a greeting."""
     reader = encoder(about.tokenizer, about.profile)
-    asked = [_question(inspection) for inspection in story.preview]
-    asked = [messages for messages in asked if messages] or [[Message("user", "Hello! Who are you?")]]
     answers = []
-    for messages in asked:
+    for messages in asked or [[Message("user", GREETING)]]:
         encoded = reader.encode(Conversation([*messages, Message("assistant", "x")]))
         ids = encoded.ids[: encoded.mask.index(True)]
         said = [{"role": message.role, "content": message.content} for message in messages]
@@ -34,13 +38,18 @@ def expected(model: Any, story: Story, about: Model, ends: list[int]) -> Expecte
     return Expected(request=request, answers=answers)
 
 
-def classified(model: Any, story: Story, pad: int) -> Expected:
-    """Let a head name the classes of the first conversations that it was trained on; rows end where it reads."""
-    answers = []
-    for inspection in story.preview:
-        ids = [token.id for token in inspection.tokens or []]
-        while ids and ids[-1] == pad:
-            ids.pop()
+def rows(story: Story) -> list[list[int]]:
+    """Return the ids of the first conversations that were trained on."""
+    return [[token.id for token in inspection.tokens] for inspection in story.preview if inspection.tokens]
+
+
+def classified(model: Any, about: Model, asked: list[list[int]]) -> Expected:
+    """Let a head name the classes of rows, without any that of a greeting; rows end where it reads."""
+    if not asked:
+        asked = [encoder(about.tokenizer, about.profile).encode(Conversation([Message("user", GREETING)])).ids]
+    pad, answers = pad_id(about), []
+    for row in asked:
+        ids = row[: max((at for at, id_ in enumerate(row, start=1) if id_ != pad), default=0)]
         if ids:
             answers.append(Greedy(prompt=ids, answer=[head(model, ids)]))
     return Expected(request=None, answers=answers)

@@ -75,8 +75,9 @@ def _is_bundle(folder: Path) -> bool:
 
 def seal(folder: Path, manifest: Manifest) -> Manifest:
     """Write the manifest of a finished folder and return it."""
+    mode = 0o666 & ~_mask()
     for _, path in files(folder):
-        path.chmod(0o666 & ~_mask())  # libraries write weights for their owner alone, and servers are other users
+        path.chmod(mode)  # libraries write weights for their owner alone, and servers are other users
     sealed = msgspec.structs.replace(manifest, files=contents(folder))
     write_json(folder / MANIFEST, sealed)
     return sealed
@@ -115,6 +116,13 @@ def read(folder: Path) -> Manifest:
 def write_json(path: Path, value: Any) -> None:
     """Write a file of JSON as people read it."""
     path.write_bytes(msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n")
+
+
+def write_yaml(path: Path, value: dict[str, Any]) -> None:
+    """Write a file of YAML as people read it, its keys in the order in which they stand."""
+    import yaml  # type: ignore[import-untyped] # upload and test-endpoint read bundles and do not need it
+
+    path.write_text(yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=120), "utf-8")
 
 
 def read_json(path: Path) -> dict[str, Any]:

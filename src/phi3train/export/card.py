@@ -31,6 +31,7 @@ OTHERWISE, ARISING FROM, OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR
 """
 
 _LIBRARIES: dict[Kind, str] = {"adapter": "peft", "onnx": "onnx"}  # that load it; transformers otherwise
+_OF_DATA = "These {} are of the training data: look at them before you hand the bundle to others."
 
 
 def render(story: Story, model: Model, manifest: Manifest) -> str:
@@ -88,9 +89,14 @@ def render(story: Story, model: Model, manifest: Manifest) -> str:
 
 
 def _asking(story: Story, manifest: Manifest) -> list[str]:
-    if story.config.method.kind == "classify":
-        return ["`deploy/expected.json` holds rows as ids, and the number of the class that the weights name for each."]
     facts = manifest.facts
+    if story.config.method.kind == "classify":
+        return [
+            "`deploy/expected.json` holds rows as ids, and the number of the class that the weights name for each.",
+            _OF_DATA.format("rows")
+            if facts["training_questions"]
+            else "The row is a greeting, and none of the training data.",
+        ]
     local = [
         f"An ONNX model in {facts.get('precision')} for {facts.get('provider')}, which onnxruntime-genai loads.",
         f"For Foundry Local copy `model/` as `{manifest.name}` into its cache (`foundry cache location`),",
@@ -100,7 +106,9 @@ def _asking(story: Story, manifest: Manifest) -> list[str]:
     return [
         *(local if manifest.kind == "onnx" else []),
         "`deploy/test_request.json` is a request, `deploy/expected.json` what the weights answer to it and others.",
-        "These questions are rows of the training data: look at them before you hand the bundle to others.",
+        _OF_DATA.format("questions")
+        if facts["training_questions"]
+        else "The question is a greeting, and none of the training data.",
         f"An answer ends at any of the ids {', '.join(map(str, facts['eos_token_id']))}.",
     ]
 

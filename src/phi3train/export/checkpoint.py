@@ -20,9 +20,8 @@ from phi3data.family.written import to_jinja
 from phi3data.tokens.count import template_of
 from phi3data.tokens.encode import encoder
 from phi3train.config import under_head
-from phi3train.data.labelled import pad_id
 from phi3train.export import card, deployment, dialect, endpoints, shards
-from phi3train.export.answers import classified, expected
+from phi3train.export.answers import classified, expected, questions, rows
 from phi3train.export.bundle import Manifest, building, read_json, seal, write_json
 from phi3train.export.weights import save, whole
 from phi3train.generation import stops
@@ -44,10 +43,13 @@ ADAPTER = "adapter_model.safetensors"
 RANKS = range(4, 65)  # that Foundry's adapters may have
 
 
-def export_model(run: Path, output: Path, *, name: str, dtype: Dtype = "auto", overwrite: bool = False) -> Manifest:
+def export_model(
+    run: Path, output: Path, *, name: str, dtype: Dtype = "auto", examples: bool = True, overwrite: bool = False
+) -> Manifest:
     """Write the bundle `model` of a run: its weights as one model, an adapter merged into its base.
 
-    `dtype` of the weights; "auto" keeps what the run computed in. Raises `OutputError` where the output is taken or the
+    `dtype` of the weights; "auto" keeps what the run computed in. With `examples` the questions in deploy/ are some of
+    the training data, else a greeting. Raises `OutputError` where the output is taken or the
     run is none, `UsageError` where the run has no model yet or the name is one that Azure refuses, `InputError` where
     the merged model answers otherwise.
     """
@@ -58,11 +60,11 @@ def export_model(run: Path, output: Path, *, name: str, dtype: Dtype = "auto", o
     with building(output, overwrite=overwrite) as folder:
         save(made.model, folder / "model", kept)
         ends = _write_settings(folder / "model", model, dtype=kept)
-        answers = _answers(made.model, story, model, ends)
+        answers, asked = _answers(made.model, story, model, ends, examples=examples)
         manifest = Manifest(
             kind="model", name=name, base_model=model.profile.hub,
             facts={
-                **_facts(story), "dtype": kept, "merge_difference": made.difference, "eos_token_id": ends,
+                **_facts(story, asked), "dtype": kept, "merge_difference": made.difference, "eos_token_id": ends,
                 "context": model.context, "weights_bytes": shards.total(folder / "model"),
                 **({"classes": list(classes)} if classes else {}),
             },
@@ -71,10 +73,11 @@ def export_model(run: Path, output: Path, *, name: str, dtype: Dtype = "auto", o
         return _finish(folder, story, model, answers, manifest)
 
 
-def export_adapter(run: Path, output: Path, *, name: str, overwrite: bool = False) -> Manifest:
+def export_adapter(run: Path, output: Path, *, name: str, examples: bool = True, overwrite: bool = False) -> Manifest:
     """Write the bundle `adapter` of a run; it names its base by the name on the hub, never by a path.
 
-    Raises `UsageError` where the run has no adapter, or one on random weights; and what `export_model` raises.
+    `examples` as for `export_model`. Raises `UsageError` where the run has no adapter, or one on random weights; and
+    what `export_model` raises.
     """
     story, model, classes = _open(run)
     source = run / "best" / ADAPTER
@@ -91,10 +94,10 @@ def export_adapter(run: Path, output: Path, *, name: str, overwrite: bool = Fals
             folder / "adapter" / "adapter_config.json", {**settings, "base_model_name_or_path": model.profile.hub}
         )
         ends = _write_tokenizer(folder / "adapter", model)
-        answers = _answers(made.model, story, model, ends)
+        answers, asked = _answers(made.model, story, model, ends, examples=examples)
         return _finish(folder, story, model, answers, Manifest(
             kind="adapter", name=name, base_model=model.profile.hub,
-            facts={**_facts(story), "eos_token_id": ends, "unlike_base": _unlike(model)},
+            facts={**_facts(story, asked), "eos_token_id": ends, "unlike_base": _unlike(model)},
         ))  # fmt: skip
 
 
@@ -133,17 +136,20 @@ def _open(run: Path) -> tuple[Story, Model, tuple[str, ...]]:
     return story, model, classes
 
 
-def _answers(made: Any, story: Story, model: Model, ends: list[int]) -> Expected:
+def _answers(made: Any, story: Story, model: Model, ends: list[int], *, examples: bool) -> tuple[Expected, int]:
+    """Return what the weights answer, and how many of the questions are of the training data."""
     if story.config.method.kind == "classify":
-        return classified(made, story, pad_id(model))
-    return expected(made, story, model, ends)
+        labelled = rows(story) if examples else []
+        return classified(made, model, labelled), len(labelled)
+    asked = questions(story) if examples else []
+    return expected(made, model, ends, asked), len(asked)
 
 
 def _dtype(story: Story) -> Literal["float32", "bfloat16"]:
     return "bfloat16" if (story.predicted or {}).get("precision") == "bf16" else "float32"
 
 
-def _facts(story: Story) -> dict[str, Any]:
+def _facts(story: Story, asked: int) -> dict[str, Any]:
     method = under_head(story.config).method
     adapters = {} if method.kind == "full" else {"rank": method.rank, "alpha": method.alpha}
     template = story.state["tokenizer"]["template"]
@@ -153,6 +159,7 @@ def _facts(story: Story) -> dict[str, Any]:
         "method": story.config.method.kind,
         **adapters,
         "steps": story.state.get("step"),
+        "training_questions": asked,  # in deploy/
     }
 
 

@@ -20,7 +20,7 @@ Check the bundle first: `phi3train verify .`
 ## Before
 
 1. A workspace of Azure Machine Learning, or a hub-based project of Microsoft Foundry, and the role AzureML Data
-   Scientist or Contributor on it.
+   Scientist or Contributor on it. If you have none, 4 makes a workspace.
 2. Quota in the region of the workspace: {quota} cores of {family}, for one `{machine}`.
    It has {has}, the weights have {weights:,.1f} MB.{spare}
    Quotas of GPUs begin at 0: ask for them in the portal, Quotas, Machine learning.
@@ -31,6 +31,19 @@ Check the bundle first: `phi3train verify .`
    az account set --subscription <SUBSCRIPTION>
    az provider register --namespace Microsoft.MachineLearningServices
    az extension add --name ml
+   ```
+
+4. A workspace, if you have none, by a Contributor of the subscription. `<REGION>` is where it will live, such as
+   eastus2; storage, a vault for keys and a log come with it.
+
+   ```sh
+   az group create --name <GROUP> --location <REGION>
+   az ml workspace create --name <WORKSPACE> --resource-group <GROUP> --location <REGION>
+   ```
+
+5. The workspace, or the project, that all further commands mean:
+
+   ```sh
    az configure --defaults group=<GROUP> workspace=<WORKSPACE>
    ```
 
@@ -66,7 +79,7 @@ list of processes:
 
 ```sh
 read -rs KEY
-printf 'header = "Authorization: Bearer %s"\n' "$KEY" | curl <SCORING_URI> --config - --json @{request}
+printf 'header = "Authorization: Bearer %s"\\n' "$KEY" | curl <SCORING_URI> --config - --json @{request}
 ```
 
 {asking}
@@ -108,12 +121,20 @@ az ml online-endpoint delete --name {endpoint} --yes
 az ml model archive --name {name} --version {version}
 ```
 
-The first one deletes the deployment too. An archived model is hidden, and its files stay in the workspace's storage.
+The first one deletes the deployment too. An archived model is hidden, and its files stay in the workspace's storage. A
+group that you made for this alone goes with all that is in it: `az group delete --name <GROUP>`.
 """
 
 _CHAT = """The body is that of OpenAI's chat completions: `messages`, `max_tokens` (512 if it is not given),
 `temperature` (0 if it is not given: the most likely answer), `top_p`, `stop`; no streaming. What the weights answered
 to the request when they were exported is the first of the answers in `deploy/expected.json`, as ids.
+
+Whether the endpoint answers as the weights did then, and how fast (`pip install 'phi3kit[endpoint]'`; with the key that
+was typed above; `--data FILE` asks questions of your own too):
+
+```sh
+KEY="$KEY" phi3train test-endpoint <SCORING_URI> --key-env KEY --bundle .
+```
 """
 
 _HEAD = """The body has `messages` and nothing else. The answer is one of {classes}, with the probability of each.

@@ -12,11 +12,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml  # type: ignore[import-untyped]
-
 from phi3data import family
 from phi3train.export import deploy_guide, endpoints
-from phi3train.export.bundle import write_json
+from phi3train.export.bundle import write_json, write_yaml
 
 if TYPE_CHECKING:
     from phi3train.export.bundle import Manifest
@@ -35,14 +33,13 @@ def write(folder: Path, manifest: Manifest) -> None:
     place = folder / AML
     (place / "code").mkdir(parents=True)
     (place / "code" / SCORE.name).write_bytes(SCORE.read_bytes())
-    for name, value in _yamls(manifest).items():
-        (place / name).write_text(yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=120), "utf-8")
+    said = described(manifest)
+    for name, value in _yamls(manifest, said).items():
+        write_yaml(place / name, value)
     if is_head(manifest):
         write_json(place / "request.json", {"messages": [{"role": "user", "content": "Hello!"}]})
-    write_json(folder / FOUNDRY, described(manifest))
-    (folder / "deploy" / "DEPLOY.md").write_text(
-        deploy_guide.render(manifest, description=described(manifest)), "utf-8"
-    )
+    write_json(folder / FOUNDRY, said)
+    (folder / "deploy" / "DEPLOY.md").write_text(deploy_guide.render(manifest, description=said), "utf-8")
 
 
 def is_head(manifest: Manifest) -> bool:
@@ -83,8 +80,7 @@ def described(manifest: Manifest) -> dict[str, Any]:
     }
 
 
-def _yamls(manifest: Manifest) -> dict[str, dict[str, Any]]:
-    said = described(manifest)
+def _yamls(manifest: Manifest, said: dict[str, Any]) -> dict[str, dict[str, Any]]:
     tags = {key: str(said[key]) for key in ("task", "base_model", "licence", "chat_template", "made_with")}
     about = f"Fine-tuned from {manifest.base_model}."
     model = {

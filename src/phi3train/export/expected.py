@@ -12,6 +12,8 @@ from phi3train.export.bundle import read_json
 if TYPE_CHECKING:
     from pathlib import Path
 
+GREETING = "Hello! Who are you?"  # asked where no question of the data is to be
+
 
 class Greedy(msgspec.Struct, frozen=True, kw_only=True):
     """The most likely answer to a conversation, token by token: the ids asked and the ids answered.

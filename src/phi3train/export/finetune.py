@@ -15,12 +15,12 @@ import datetime as dt
 import math
 import random
 import re
+import shlex
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-import yaml  # type: ignore[import-untyped]
 
 import phi3data
 from phi3data import family, targets
@@ -29,7 +29,7 @@ from phi3train import settings
 from phi3train.config import DataConfig
 from phi3train.data.prepared import files
 from phi3train.export import endpoints, foundry, guide, jobs
-from phi3train.export.bundle import Manifest, building, seal, write_json
+from phi3train.export.bundle import Manifest, building, seal, write_json, write_yaml
 from phi3train.folder import RunFolder
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from phi3train.config import Config
 
 _NAMED = 5  # findings in a message
+_EXAMPLE = "phi-4-mini-instruct"  # a base, in messages
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -105,10 +106,10 @@ def export_finetune(
                 data = _shuffled(data)
             place.write_bytes(_BOM + data if job.bom else data)
             sizes[split] = place.stat().st_size
-        _write_yaml(folder / "classic" / "finetune.yml", jobs.classic(name, about.uri(job.base_version), chosen))
+        write_yaml(folder / "classic" / "finetune.yml", jobs.classic(name, about.uri(job.base_version), chosen))
         for split in rows:
-            _write_yaml(folder / "classic" / f"{split}.data.yml", jobs.data(name, split))
-        _write_yaml(folder / "classic" / "endpoint.yml", jobs.endpoint(name, region))
+            write_yaml(folder / "classic" / f"{split}.data.yml", jobs.data(name, split))
+        write_yaml(folder / "classic" / "endpoint.yml", jobs.endpoint(name, region))
         write_json(folder / "v1" / "job.json", jobs.request(name, about.asset, chosen, multiplier=multiplier))
         facts = {
             "model": base.name,
@@ -203,13 +204,24 @@ def _made_for(source: Path, config: Config | None, job: Job) -> str:
     """Return the model that the rows were judged for: their limit, their template, their tokens."""
     if config is not None:
         return config.model.name
+    example = job.base or _EXAMPLE
+    if not (source / "train.jsonl").is_file():
+        missing = "is no run and no folder of phi3data prepare" if source.is_dir() else "is not there"
+        raw = shlex.quote(str(source)) if source.is_file() else "RAW"
+        raise UsageError(
+            f"{source}: {'is a file' if source.is_file() else missing}; give a run folder, or the one that phi3data "
+            f"prepare wrote: phi3data prepare {raw} --model {example} --target foundry -o out/"
+        )
     try:
         manifest = msgspec.json.decode((source / "manifest.json").read_bytes(), type=dict[str, Any])
         return str(manifest["recipe"]["model"])
     except (OSError, msgspec.DecodeError, KeyError):
         if job.base is not None:
             return job.base
-        raise UsageError(f"{source}: is no run and no folder of phi3data prepare: give one, or name --base") from None
+        raise UsageError(
+            f"{source}: has no manifest.json of phi3data prepare, which says what model its rows are for: name it, for "
+            f"example --base {example}"
+        ) from None
 
 
 def _hyperparameters(config: Config | None, job: Job) -> dict[str, str]:
@@ -275,7 +287,3 @@ def _tokens(source: Path, config: Config | None, *, known: bool) -> dict[str, An
     except (OSError, msgspec.DecodeError, KeyError, TypeError):
         pass
     return {"tokens": None, "estimated": False}
-
-
-def _write_yaml(path: Path, value: dict[str, Any]) -> None:
-    path.write_text(yaml.safe_dump(value, sort_keys=False, allow_unicode=True), "utf-8")

@@ -9,7 +9,6 @@ manifest.json       every file with its size and its sha256
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 import sys
 from shutil import copyfile
@@ -22,6 +21,7 @@ from phi3data.tokens.count import template_of
 from phi3train.export import card
 from phi3train.export.bundle import Manifest, building, read_json, seal, write_json
 from phi3train.export.checkpoint import export_model
+from phi3train.export.endpoints import MODEL_NAME
 from phi3train.models import find
 from phi3train.report.story import read as read_story
 
@@ -39,7 +39,6 @@ PRECISIONS: dict[Provider, tuple[Precision, ...]] = {
     "dml": ("fp16", "int4"),
     "webgpu": ("int4",),
 }
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}")  # Foundry Local sets the version off by a colon
 _BUILDER = "onnxruntime_genai.models.builder"
 # Runs the module that is its first argument as a program, which Linux ends when this process does (PR_SET_PDEATHSIG).
 _PROGRAM = """
@@ -60,17 +59,19 @@ def export_onnx(
     name: str,
     precision: Precision | None = None,
     provider: Provider = "cpu",
+    examples: bool = True,
     overwrite: bool = False,
 ) -> Manifest:
     """Write the bundle `onnx` of a run: its model, an adapter merged into it, as an ONNX model.
 
     `precision` is that of its weights, without one the most exact that there is for the provider. The builder needs
-    memory for the weights in fp32 1.3 times, to round them to int4 2.5 times; the disk holds them twice.
+    memory for the weights in fp32 1.3 times, to round them to int4 2.5 times; the disk holds them twice. `examples` as
+    for `export_model`.
 
     Raises `UsageError` for a name, a pair of precision and provider or a run that cannot be, `InputError` where the
     builder fails, and what `export_model` raises.
     """
-    if not NAME.fullmatch(name):
+    if not MODEL_NAME.fullmatch(name):  # Foundry Local sets the version off by a colon
         raise UsageError(f"--name '{name}': Foundry Local takes letters, digits, dots, - and _ in the name of a model")
     precision = precision or PRECISIONS[provider][0]
     if precision not in PRECISIONS[provider]:
@@ -81,7 +82,7 @@ def export_onnx(
     with building(output, overwrite=overwrite) as folder:
         merged = folder.parent / "merged"  # goes with the folder of the work
         # In fp32 whatever the run computed in: the builder rounds once, from all that was learned.
-        made = export_model(run, merged, name=name, dtype="float32")
+        made = export_model(run, merged, name=name, dtype="float32", examples=examples)
         _build(merged / "model", folder / "model", folder.parent / "cache", precision, provider)
         for file in _TOKENIZER:  # the builder writes its own, which older runtimes cut otherwise
             copyfile(merged / "model" / file, folder / "model" / file)

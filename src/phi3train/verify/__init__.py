@@ -9,7 +9,7 @@ from pathlib import Path
 from phi3data.errors import InputError, Phi3kitError
 from phi3train.export.bundle import Kind, read
 from phi3train.verify import adapter, client, deployment, files, finetune, onnx, settings, weights
-from phi3train.verify.outcome import Outcome, failed, skipped
+from phi3train.verify.outcome import AGAIN, Outcome, failed, skipped
 
 _Check = Callable[[Path], Outcome]
 _ALL: dict[str, _Check] = {"files": files.unchanged, "safe": files.safe, "paths": files.local_paths}
@@ -41,7 +41,6 @@ _STATIC: dict[Kind, dict[str, _Check]] = {
 }
 # What a file makes of a check that somebody edited: another kind of value, a key that is gone, no text.
 _DAMAGED = (OSError, ValueError, LookupError, TypeError, AttributeError)
-_AGAIN = "export it again, or put back what was changed"
 
 
 def verify(folder: Path, *, dialects: bool = False) -> list[Outcome]:
@@ -92,9 +91,9 @@ def _tried(name: str, check: _Check, folder: Path) -> Outcome:
     try:
         return check(folder)
     except Phi3kitError as error:
-        return failed(name, str(error), _AGAIN)
+        return failed(name, str(error), AGAIN)
     except _DAMAGED as error:
-        return failed(name, f"a file of the bundle is damaged ({type(error).__name__}: {error})", _AGAIN)
+        return failed(name, f"a file of the bundle is damaged ({type(error).__name__}: {error})", AGAIN)
 
 
 __all__ = ["Outcome", "verify"]

@@ -7,13 +7,12 @@ import warnings
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from phi3train.verify.outcome import Outcome, failed, passed, skipped
+from phi3train.verify.outcome import AGAIN, Outcome, failed, passed, skipped
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-_AGAIN = "export it again, or put back what was changed"
 _LENGTH = 240  # characters of what the client says; the first line alone often ends in a colon
 _REGION = "eastus"  # of the bodies; any will do, as none is sent
 
@@ -63,7 +62,7 @@ def _asked(load: Callable[[Path], None], folder: Path, what: str) -> Outcome:
             load(folder)
         except Exception as error:  # noqa: BLE001 (whatever the client says)
             said = " ".join(str(error).split())[:_LENGTH] or type(error).__name__
-            return failed("client", f"azure-ai-ml: {said}", _AGAIN)
+            return failed("client", f"azure-ai-ml: {said}", AGAIN)
         finally:
             logging.disable(logging.NOTSET)
     return passed("client", f"azure-ai-ml loads {what}")

@@ -6,12 +6,11 @@ import re
 from typing import TYPE_CHECKING
 
 from phi3train.export.bundle import MANIFEST, contents, read
-from phi3train.verify.outcome import Outcome, failed, passed
+from phi3train.verify.outcome import AGAIN, Outcome, failed, passed
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-_AGAIN = "export the run again, or put back what was changed"
 # What runs code when it is loaded: pickles by their usual endings, and Python itself.
 _PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib", ".npy")
 _CODE = (".py", ".pyc", ".so", ".sh")
@@ -39,7 +38,7 @@ def unchanged(folder: Path) -> Outcome:
         if names
     ]
     if said:
-        return failed("files", "; ".join(said), _AGAIN)
+        return failed("files", "; ".join(said), AGAIN)
     return passed("files", f"{len(wanted)} files as {MANIFEST} has them")
 
 

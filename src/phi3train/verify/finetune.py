@@ -13,7 +13,7 @@ from phi3train.export import foundry
 from phi3train.export.bundle import read, read_json
 from phi3train.export.endpoints import ENDPOINT_NAME
 from phi3train.export.jobs import NAME, SUFFIX
-from phi3train.verify.outcome import Outcome, failed, passed
+from phi3train.verify.outcome import AGAIN, Outcome, failed, passed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 _JOB = "classic/finetune.yml"
 _ENDPOINT = "classic/endpoint.yml"
 _MODEL = re.compile(r"azureml://registries/[\w.-]+/models/[\w.-]+/(?:versions/[\w.-]+|labels/latest)")
-_AGAIN = "export it again, or put back what was changed"
 
 
 def data(folder: Path) -> Outcome:
@@ -30,7 +29,7 @@ def data(folder: Path) -> Outcome:
     for split in ("train", "validation"):
         path = folder / "data" / f"{split}.jsonl"
         if not path.is_file():
-            return failed("data", f"data/{split}.jsonl is missing: Foundry's clients fail without it", _AGAIN)
+            return failed("data", f"data/{split}.jsonl is missing: Foundry's clients fail without it", AGAIN)
         ignored = ["D801"] if split == "validation" else []
         if read(folder).facts.get("bom"):
             ignored.append("F103")
@@ -49,11 +48,11 @@ def job(folder: Path) -> Outcome:
     try:
         held = _yaml(folder, _JOB)
         if wrong := _wrong(folder, held):
-            return failed("job", f"{_JOB}: {wrong}", _AGAIN)
+            return failed("job", f"{_JOB}: {wrong}", AGAIN)
         if wrong := _wrong_endpoint(_yaml(folder, _ENDPOINT), held["outputs"]["registered_model"]["name"]):
-            return failed("job", f"{_ENDPOINT}: {wrong}", _AGAIN)
+            return failed("job", f"{_ENDPOINT}: {wrong}", AGAIN)
     except InputError as error:
-        return failed("job", str(error), _AGAIN)
+        return failed("job", str(error), AGAIN)
     base = held["model"]["path"].rpartition("/models/")[2]
     return passed("job", f"{base}{_retired(folder)}; {_spelled(held.get('hyperparameters') or {})}")
 
@@ -135,14 +134,14 @@ def request(folder: Path) -> Outcome:
     held = read_json(folder / "v1" / "job.json")
     suffix = str(held.get("suffix", ""))
     if not 0 < len(suffix) <= SUFFIX or "." in suffix:
-        return failed("request", f"v1/job.json: suffix '{suffix}': up to {SUFFIX} characters and no dot", _AGAIN)
+        return failed("request", f"v1/job.json: suffix '{suffix}': up to {SUFFIX} characters and no dot", AGAIN)
     supervised = held.get("method", {}).get("supervised", {}).get("hyperparameters", {})
     for key, value in supervised.items():
         if key not in ("n_epochs", "batch_size", "learning_rate_multiplier") or not isinstance(value, int | float):
-            return failed("request", f"v1/job.json: hyperparameter {key} is {value!r}", _AGAIN)
+            return failed("request", f"v1/job.json: hyperparameter {key} is {value!r}", AGAIN)
     missing = [key for key in ("model", "training_file", "validation_file", "method") if not held.get(key)]
     if missing:
-        return failed("request", f"v1/job.json: {', '.join(missing)} is missing", _AGAIN)
+        return failed("request", f"v1/job.json: {', '.join(missing)} is missing", AGAIN)
     return passed("request", f"v1/job.json: suffix '{suffix}'; {_spelled(supervised)}")
 
 

@@ -144,7 +144,7 @@ def answers(folder: Path, loaded: Loaded) -> Outcome:
     if same < len(wanted):
         said = f"{who}: {same} of {len(wanted)} answers are those of deploy/expected.json"
         return failed("answers", said, "the weights are not those that were exported: export again")
-    return passed("answers", f"{who}: {same} answers to the letter")
+    return passed("answers", f"{who}: {same} answer{'s' * (same != 1)} to the letter")
 
 
 def greedy(loaded: Loaded, prompt: list[int], tokens: int) -> list[int]:

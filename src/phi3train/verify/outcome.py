@@ -6,6 +6,8 @@ from typing import Literal
 
 import msgspec
 
+AGAIN = "export it again, or put back what was changed"  # what to do where a file is not what was exported
+
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """One check: what it found, and what to do where it failed."""

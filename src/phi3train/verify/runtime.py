@@ -109,7 +109,8 @@ def loads(folder: Path, here: Probed) -> Outcome:
         same = sum(map(list.__eq__, here.answers, wanted))
         said = f"{same} of {len(wanted)} answers are those of deploy/expected.json"
         return failed("loads", said, "the weights or their settings are not those that were exported: export again")
-    return passed("loads", f"transformers {here.transformers}: {len(wanted)} answers to the letter")
+    number = f"{len(wanted)} answer{'s' * (len(wanted) != 1)}"
+    return passed("loads", f"transformers {here.transformers}: {number} to the letter")
 
 
 def equal(here: Probed, old: Probed) -> Outcome:

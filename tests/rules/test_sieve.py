@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from functools import cache
 from itertools import accumulate
+from random import Random
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from tests.rules.test_screen import GLUE, KERNELS, PIECES, finds, texts_of
 
@@ -15,7 +18,21 @@ from phi3data.rules import content, texts
 from phi3data.rules.screen import Kernel, Mark
 from phi3data.rules.sieve import Said, Sieve
 from phi3data.steps.missing import MissingConfig, gaps
-from phi3data.text import language
+from phi3data.text import (
+    attachment,
+    boilerplate,
+    contact,
+    export,
+    html,
+    identity,
+    language,
+    markers,
+    mojibake,
+    numbers,
+    placeholder,
+    secrets,
+    transcript,
+)
 
 pytest.importorskip("numba")
 ROLES = ("system", "user", "assistant")
@@ -82,13 +99,71 @@ def test_the_sieve_hides_no_finding(row: list[tuple[str, str]]) -> None:
         assert missed(text, role, mask) == [], (role, text)
 
 
+PATTERNS = {
+    "placeholder": [pattern for _, pattern, _ in placeholder._KINDS],
+    "markers": [markers._FOREIGN, markers._TURN, markers._ALPACA, markers._IMAGE],
+    "boilerplate": [boilerplate._SELF, boilerplate._REFUSAL],
+    "transcript": [transcript._LABEL, transcript._HEADING],
+    "attachment": [attachment._POINTS, attachment._POINTS_ELSEWHERE],
+    "export": [export._DOUBLED, export._LINE_END, export._ENDS],
+    "markup": [html._TAG, html._ENTITY],
+    "mojibake": [mojibake._WESTERN, mojibake._CYRILLIC, mojibake._GBK],
+    "secrets": [secrets._ANY, secrets._ASSIGNED, secrets._JWT, secrets._URL_PASSWORD, secrets._PEM],
+    "numbers": [
+        contact._EMAIL,
+        contact._INTERNATIONAL,
+        contact._WITH_CUE,
+        contact._IPV4,
+        identity._CARD,
+        identity._IBAN,
+    ],
+}
+
+
+@cache
+def matches(module: str) -> st.SearchStrategy[str]:
+    """Return texts in which one of the patterns of a module matches."""
+    patterns = [getattr(pattern, "pattern", pattern) for pattern in PATTERNS[module]]
+    return st.one_of([st.from_regex(re.compile(pattern)).filter(encodable) for pattern in patterns])
+
+
+@pytest.mark.parametrize("module", PATTERNS)
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(data=st.data())
+def test_whatever_a_pattern_matches_is_seen(module: str, data: st.DataObject) -> None:
+    """No alternative of a pattern is without its hint."""
+    glue = st.sampled_from(["", " ", "\n", "x", ". ", "ü ", "\nUser: "])
+    text = "".join(data.draw(st.lists(st.one_of(matches(module), glue), min_size=1, max_size=4)))
+    rows = [[(role, text)] for role in ROLES]
+    for ((role, _),), mask in zip(rows, masks(rows), strict=True):
+        assert missed(text, role, mask) == [], (role, text)
+
+
 @pytest.mark.parametrize("letters", ["ab", "äb", "漢字", "😀x"])
 @pytest.mark.parametrize("period", [1, 2, 7, 23, 24, 25, 180, 400])
-@pytest.mark.parametrize("tail", ["", "The rest is another matter altogether, and long enough. " * 5])
+@pytest.mark.parametrize("tail", ["", "The rest is another matter altogether, and long enough. "])
 def test_loops_of_any_period_are_seen(letters: str, period: int, tail: str) -> None:
-    part = "".join(letters[number * number % 7 % len(letters)] for number in range(period))
-    text = (part * 900)[:1500] + tail[: len(tail) // 2] if period < 300 else (part * 5)[:1990] + tail[:300]
+    part = "".join(Random(period).choices(letters + " cdefg", k=period))
+    text = part * (2400 // period) + tail
     assert missed(text, "assistant", masks([[("assistant", text)]])[0]) == []
+
+
+@settings(max_examples=400, deadline=None)
+@given(
+    st.lists(
+        st.sampled_from(
+            ["2024-05-17", "1999-12-31", "2024-05-1", "12345", "1", "06", "555 123", "=", "$", "x", "é", "×"]
+        )
+        | st.sampled_from([" ", "-", ".", "(", ")", "/", "\u3000", "\n"]),
+        max_size=9,
+    ).map("".join)
+)
+@example("2024-05-17 12345")
+@example("on 2024-05-17 (0303)")
+def test_long_numbers_are_seen(text: str) -> None:
+    (number,) = [number for number, kernel in enumerate(KERNELS) if kernel.find is numbers.find]
+    if numbers.look(text):
+        assert masks([[("user", text)]])[0] >> number & 1, text
 
 
 @settings(max_examples=400, deadline=None)

@@ -9,12 +9,15 @@ the text. So a hint is a sequence of sets of bytes of UTF-8; written in bytes, i
 from __future__ import annotations
 
 import re
+from functools import reduce
+from itertools import islice
+from operator import or_
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator
 
     from numpy.typing import NDArray
 
@@ -80,14 +83,21 @@ def automaton(hints: Iterable[tuple[str | bytes, int]], plain: Iterable[tuple[st
                 moves[byte] |= 1 << place
             place += 1
         ends |= 1 << place - 1
-        masks[1 << place - 1] = mask
+        masks[place - 1] = mask
     kinds = {move: number for number, move in enumerate(dict.fromkeys(moves))}
+    standing: list[list[tuple[int, int]]] = [[] for _ in range(place)]  # by place, the kinds of bytes that may be there
+    for move, number in kinds.items():
+        for at in _places(move):
+            standing[at].append((number, move))
     known = {-1: 0, 0: 1}  # the number of each state; -1 is that in which a text begins
-    rows: list[list[int]] = []
-    for state in _growing(known):
-        reached = starts | anchors if state < 0 else (state & ~ends) << 1 | starts
-        rows.append([known.setdefault(reached & move, len(known)) for move in kinds])
-    found = [0 if state < 0 else _met(state & ends, masks) for state in known]
+    rows = [[known.setdefault((starts | begin) & move, len(known)) for move in kinds] for begin in (anchors, 0)]
+    for state in islice(_growing(known), 2, None):
+        reached = (state & ~ends) << 1
+        row = rows[1].copy()  # from places that a byte cannot stand at nothing is reached but the first places
+        for number, move in {kind for at in _places(reached) for kind in standing[at]}:
+            row[number] = known.setdefault((reached | starts) & move, len(known))
+        rows.append(row)
+    found = [0 if state < 0 else reduce(or_, map(masks.__getitem__, _places(state & ends)), 0) for state in known]
     order = sorted(range(len(known)), key=lambda state: found[state] != 0)  # stable: state 0 stays the first
     renumbered = len(kinds) * np.argsort(order)
     return Automaton(
@@ -107,10 +117,8 @@ def _growing(known: dict[int, int]) -> Iterator[int]:
             yield key
 
 
-def _met(ends: int, masks: Mapping[int, int]) -> int:
-    """Return the bits of all hints that end at these places."""
-    bits = 0
-    while ends:
-        bits |= masks[ends & -ends]
-        ends &= ends - 1
-    return bits
+def _places(bits: int) -> Iterator[int]:
+    """Yield the numbers of the bits that are set."""
+    while bits:
+        yield (bits & -bits).bit_length() - 1
+        bits &= bits - 1

@@ -148,27 +148,29 @@ def _escaped(piece: str) -> str:
 
 @cache
 def characters() -> NDArray[np.uint8]:
-    """Return what is known of each character up to `sieve_kernel.POINTS`, as the bits that it names.
+    """Return what is known of each character of the kernel's table, as the bits that it names.
 
     They are what this Python says of them, so that the screen and the sieve agree whatever version of Unicode it has.
     """
     from phi3data.rules import sieve_kernel
 
-    table = np.zeros(sieve_kernel.POINTS, np.uint8)
+    points = [*range(0x80, sieve_kernel.PLANE), *range(sieve_kernel.EMOJI, sieve_kernel.AFTER_EMOJI)]
     seconds = {0x1161 + n for n in range(21)} | {0x11A8 + n for n in range(27)}  # that a syllable of Hangul is made of
-    for point in range(0x80, sieve_kernel.POINTS):
+    found = []
+    for point in points:
         character = chr(point)
         parts = unicodedata.decomposition(character)
-        if parts and parts[0] != "<" and " " in parts:
+        if " " in parts and parts[0] != "<":
             seconds.add(int(parts.split()[-1], 16))
         letter = character.isalpha()
-        table[point] = (
+        found.append(
             (character not in "\u3000\xa0" and not character.isprintable()) * sieve_kernel.HIDDEN
-            + (not unicodedata.is_normalized("NFC", character) or unicodedata.combining(character) > 0)
+            | (unicodedata.combining(character) > 0 or not unicodedata.is_normalized("NFC", character))
             * sieve_kernel.UNSURE
-            + letter * sieve_kernel.LETTER
-            + (letter or character.isalnum()) * sieve_kernel.SEEN
-            + character.isspace() * sieve_kernel.SPACE
+            | letter * sieve_kernel.LETTER
+            | (letter or character.isalnum()) * sieve_kernel.SEEN
+            | character.isspace() * sieve_kernel.SPACE
         )
-    table[[point for point in seconds if 0x80 <= point < len(table)]] |= sieve_kernel.UNSURE
+    table = np.array([*[0] * 0x80, *found], np.uint8)
+    table[[point for point in seconds if 0x80 <= point < sieve_kernel.PLANE]] |= sieve_kernel.UNSURE
     return table

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 # What is known of a character beyond ASCII, as bits of the table of characters.
 HIDDEN, UNSURE, LETTER, SEEN, SPACE = 1, 2, 4, 8, 16
-POINTS = 0x20000  # characters of the table; of others nothing is known, and all is asked
+# The characters of the table: the first plane, and emoji behind it; of others nothing is known, and all is asked.
+PLANE, EMOJI, AFTER_EMOJI = 0x10000, 0x1F000, 0x1FC00
 # What is asked of a text, by the place of its bits: those of loops, of characters that do not show, of normal forms, of
 # a cut end, of numbers, of long words, of a pair, of a text that says nothing.
 LOOP, SHOWS, FORM, CUT, NUMBER, WORD, PAIR, NOTHING = range(8)
@@ -60,7 +61,11 @@ def _point(text: Number, at: Number) -> Number:
 def _known(text: Number, at: Number, characters: Number) -> Number:
     """Return what is known of the character that begins at a byte beyond ASCII."""
     point = _point(text, at)
-    return load8(characters, point) if point < POINTS else HIDDEN | UNSURE | LETTER | SPACE
+    if point >= PLANE:
+        if not EMOJI <= point < AFTER_EMOJI:
+            return HIDDEN | UNSURE | LETTER | SPACE
+        point -= EMOJI - PLANE
+    return load8(characters, point)
 
 
 @inlined

@@ -51,7 +51,7 @@ DECISIONS = pa.schema(
         ("after", pa.int64()),
     ]
 )
-_BATCH = 50_000
+_BATCH = 20_000  # decisions that are written, and read again, at a time
 _MEMORY = "300MB"
 _OTHER = np.uint64(0x9E3779B97F4A7C15)  # turns keys into keys of another kind
 
@@ -143,8 +143,10 @@ def decide(
     spill: Path,
     submit: Submit,
     progress: Progress,
+    *,
+    pairs: bool,
 ) -> Decided:
-    """Decide on every row, write decisions.parquet to `folder`, ordered by row, and pairs of near-duplicates beside it.
+    """Decide on every row, write decisions.parquet to `folder`, ordered by row, and similar `pairs` beside it.
 
     Candidates are compared by the tasks that `submit` takes, in the folder `compared`.
     Raises `RefusedError` for the first row that the recipe says to refuse, `UsageError` for a column without values.
@@ -157,11 +159,11 @@ def decide(
         replaced = f" REPLACE ({place} AS place)" if any(given) else ""
         connection.execute(f"CREATE VIEW bands AS SELECT *{replaced} FROM {parquet(*banded)}")  # noqa: S608 (names of ours)
         found = duplicates.find(connection, recipe, examined, compared, submit, progress, given=any(given))
-        if recipe.dedup.enabled and recipe.dedup.match == "near":
+        if pairs and recipe.dedup.enabled and recipe.dedup.match == "near":
             duplicates.save(connection, folder / "duplicates.parquet")
         deviation = _split(connection, recipe)
         balanced = balance(connection, recipe.balance, banded, sources)
-        with whole(folder / "decisions.parquet") as file, pq.ParquetWriter(file, DECISIONS, compression="zstd") as out:
+        with whole(folder / "decisions.parquet") as file, pq.ParquetWriter(file, DECISIONS, compression="lz4") as out:
             for batch in _decisions(connection, sources).to_arrow_reader(_BATCH):
                 out.write_batch(batch.cast(DECISIONS))
         rows = _rows_per_shard(folder / "decisions.parquet", len(starts))

@@ -73,9 +73,10 @@ def signatures(texts: Sequence[str] | pa.Array | Texts, *, sides: int = 1, kerne
         from phi3data.similarity import kernel as compiled
 
         buffer, offsets = _buffers(texts)
-        rows = (len(offsets) - 1) // sides
+        rows, room = (len(offsets) - 1) // sides, _longest(offsets) + 4
         signed = Signatures(np.full((rows, PERMUTATIONS), 0xFFFFFFFF, np.uint32), np.zeros(rows, np.int64))
-        compiled.signatures(buffer, offsets, sides, _FACTORS, _TERMS, signed.values, signed.tokens)
+        scratch = np.empty(room, np.uint32), np.empty(room, np.uint32), np.empty(room, np.uint64)
+        compiled.signatures(buffer, offsets, sides, _FACTORS, _TERMS, signed.values, signed.tokens, *scratch)
         return signed
     rows = len(texts) // sides
     values = np.full((rows, PERMUTATIONS), 0xFFFFFFFF, np.uint32)
@@ -97,7 +98,9 @@ def sets(texts: Sequence[str] | pa.Array | Texts, *, kernel: bool | None = None)
         buffer, offsets = _buffers(texts)
         starts = np.zeros(len(offsets), np.int64)
         hashes = np.empty(int(offsets[-1] - offsets[0]), np.uint64)  # no text has more shingles than bytes
-        compiled.sets(buffer, offsets, hashes, starts)
+        room = _longest(offsets)
+        scratch = np.empty(room, np.uint32), np.empty(room, np.uint64), np.empty(compiled.ROOM, np.int64)
+        compiled.sets(buffer, offsets, hashes, starts, *scratch)
         return Sets(hashes[: starts[-1]].copy(), starts)
     found = [np.unique(plain.shingles(text)) for text in _normalised(texts)]
     starts = np.zeros(len(found) + 1, np.int64)
@@ -153,6 +156,11 @@ def _buffers(texts: Sequence[str] | pa.Array | Texts) -> tuple[NDArray[np.uint8]
             return _arrow(pa.array(_normalised(texts), pa.large_string()))
         return buffer, offsets
     return _arrow(pa.array(texts, pa.large_string()))
+
+
+def _longest(offsets: NDArray[np.int64]) -> int:
+    """Return the length of the longest text in bytes."""
+    return int(np.diff(offsets).max(initial=0))
 
 
 def _arrow(array: Any) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:

@@ -9,7 +9,7 @@ import numpy as np
 from phi3data.chat import Conversation, Message
 from phi3data.similarity.texts import SMALL_TEXT, Texts
 from phi3data.steps.dedup import GREETING, Identity, identify
-from phi3data.text.normalise import normalise
+from phi3data.text.normalise import characters, normalise
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -40,8 +40,9 @@ def normal(texts: Texts) -> Texts:
     """Return `normalise` of each text; these texts are as they are."""
     from phi3data.steps import identity_kernel
 
+    known = characters()
     beyond = np.empty(len(texts.ends) - 1, np.bool_)
-    identity_kernel.beyond(texts.data, texts.ends, beyond)
+    identity_kernel.beyond(texts.data, texts.ends, known, beyond)
     which = np.flatnonzero(beyond)
     data = texts.data.data
     places = zip(texts.ends[which].tolist(), texts.ends[which + 1].tolist(), strict=True)
@@ -49,7 +50,7 @@ def normal(texts: Texts) -> Texts:
     other_ends = _ends([len(text) for text in others])
     out, ends = np.empty(len(texts.data) + int(other_ends[-1]), np.uint8), np.zeros(len(texts.ends), np.int64)
     joined = np.frombuffer(b"".join(others), np.uint8)
-    identity_kernel.fold(texts.data, texts.ends, joined, other_ends, which, out, ends)
+    identity_kernel.fold(texts.data, texts.ends, joined, other_ends, which, known, out, ends)
     return Texts(out, ends)
 
 
@@ -74,8 +75,16 @@ def identities(texts: Texts, normal: Texts, roles: NDArray[np.uint8], rows: NDAr
     prompt, asked = np.zeros(count, np.uint64), np.zeros(count, np.uint64)
     answers, size = np.zeros(count, np.bool_), np.zeros(count, np.int64)
     openings, opened = np.empty(len(roles), np.uint64), np.zeros(count + 1, np.int64)
-    chains = (*texts, *normal, roles, rows)
-    identity_kernel.identify(*chains, GREETING, exact, normalised, prompt, asked, answers, openings, opened, size)
+    most = int(np.diff(rows).max(initial=0))
+    longest = max(int(np.diff(part.ends[rows]).max(initial=0)) for part in (texts, normal))
+    chain, parts = (np.empty(longest + identity_kernel.LONGEST_HEAD * most, np.uint8) for _ in range(2))
+    starts, cuts = (np.empty(most + 2, np.int64) for _ in range(2))
+    found, state = np.empty((most + 2, 2), np.uint64), np.empty(32, np.uint64)
+    identity_kernel.identify(
+        texts.data, texts.ends, normal.data, normal.ends, roles, rows, GREETING,
+        exact, normalised, prompt, asked, answers, openings, opened, size,
+        chain, parts, starts, cuts, found, state,
+    )  # fmt: skip
     return Identities(exact, normalised, prompt, asked, answers, openings[: opened[-1]], opened, size)
 
 

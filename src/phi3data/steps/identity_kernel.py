@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from phi3data.jit import Number, address, inlined, kernel, load8, load64, store8, store64
+from phi3data.jit import Number, address, copied, inlined, kernel, load8, load64, store8, store64
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,7 +21,7 @@ _HEADS = (
     np.frombuffer(b"\x1euser\x1f", np.uint8),
     np.frombuffer(b"\x1eassistant\x1f", np.uint8),
 )
-_LONGEST_HEAD = 12  # bytes, with what ends a message
+LONGEST_HEAD = 12  # bytes, with what ends a message
 _LOWER = np.arange(256, dtype=np.uint8)
 _LOWER[65:91] += 32
 for _byte in b"\t\n\v\f\r\x1c\x1d\x1e\x1f":
@@ -121,9 +121,13 @@ def _swapped(x: Number) -> Number:
 
 
 @kernel
-def _digests(data: Number, ends: NDArray[np.int64], count: int, out: NDArray[np.uint64]) -> None:
-    """Write to `out`, of shape (more, 2), the BLAKE2b digests of the bytes up to the first `count` rising ends."""
-    state = np.empty(32, np.uint64)  # the state, another one, and a block
+def _digests(
+    data: Number, ends: NDArray[np.int64], count: int, out: NDArray[np.uint64], state: NDArray[np.uint64]
+) -> None:
+    """Write to `out`, of shape (more, 2), the BLAKE2b digests of the bytes up to the first `count` rising ends.
+
+    `state` has room for 32 numbers: a state, another one, and a block.
+    """
     h, final, block = address(state), address(state) + 64, address(state) + 128
     for place in range(8):
         state[place] = _IV[place]
@@ -138,37 +142,49 @@ def _digests(data: Number, ends: NDArray[np.int64], count: int, out: NDArray[np.
             state[8 + place] = state[place]
         for place in range(16, 32):
             state[place] = 0
-        _copied(data, done, end, block, 0)
+        copied(data, done, end, block, 0)
         _compress(final, block, end, ~np.uint64(0))
         out[number, 0], out[number, 1] = _swapped(state[8]), _swapped(state[9])
 
 
 @inlined
-def _copied(source: Number, start: Number, end: Number, target: Number, to: Number) -> Number:
-    """Copy bytes, and return where they end."""
-    while start + 8 <= end:
-        store64(target, to, load64(source, start))
-        start += 8
-        to += 8
-    while start < end:
-        store8(target, to, load8(source, start))
-        start += 1
-        to += 1
-    return to
+def _put(out: Number, to: Number, point: Number) -> Number:
+    """Write a character beyond ASCII, and below U+10000, in UTF-8; return where it ends."""
+    if point < 0x800:
+        store8(out, to, np.uint64(0xC0 | point >> 6))
+        store8(out, to + 1, np.uint64(0x80 | point & 63))
+        return to + 2
+    store8(out, to, np.uint64(0xE0 | point >> 12))
+    store8(out, to + 1, np.uint64(0x80 | point >> 6 & 63))
+    store8(out, to + 2, np.uint64(0x80 | point & 63))
+    return to + 3
+
+
+@inlined
+def _taken(text: Number, at: Number) -> Number:
+    """Return the character beyond ASCII that begins at a byte, 0 for one beyond U+FFFF."""
+    first = load8(text, at)
+    if first < 0xE0:
+        return (first & 31) << 6 | load8(text, at + 1) & 63
+    if first < 0xF0:
+        return (first & 15) << 12 | (load8(text, at + 1) & 63) << 6 | load8(text, at + 2) & 63
+    return 0
 
 
 @kernel
-def _folded(text: Number, start: int, end: int, out: Number, to: int) -> int:
-    """Write a text of ASCII without case, with single spaces and none at the ends; return where it ends.
+def _folded(text: Number, start: int, end: int, out: Number, to: int, characters: NDArray[np.uint16]) -> int:
+    """Write a text without case, with single spaces and none at the ends; return where it ends.
 
-    Eight bytes at once where these are no white space but single spaces.
+    `characters` tells what is written for those beyond ASCII. Eight bytes at once where these are ASCII and no white
+    space but single spaces.
     """
     begin, space = to, True  # the last byte is one, or it is the first
     while start < end:
         if start + 8 <= end:
             word = load64(text, start)
             blank = ~((word ^ _SPACES) + _SEVENS) & _HIGHS
-            if not ((word - _SPACES) & _HIGHS or blank & blank << np.uint64(8) or (space and blank & np.uint64(128))):
+            other = ((word - _SPACES) | word) & _HIGHS
+            if not (other or blank & blank << np.uint64(8) or (space and blank & np.uint64(128))):
                 capital = (word + _FROM_A) & ~(word + _AFTER_Z) & _HIGHS
                 store64(out, to, word | capital >> np.uint64(2))
                 space = blank >> np.uint64(63) != 0
@@ -177,12 +193,19 @@ def _folded(text: Number, start: int, end: int, out: Number, to: int) -> int:
                 continue
         stop = min(start + 8, end)
         while start < stop:
-            byte = _LOWER[load8(text, start)]
-            start += 1
-            if byte != 32 or not space:
-                store8(out, to, np.uint64(byte))
+            byte = load8(text, start)
+            if byte < 0x80:
+                point = np.int64(_LOWER[byte])
+                start += 1
+            else:
+                point = np.int64(characters[_taken(text, start)])
+                start += 2 + (byte >= 0xE0)
+            if point >= 0x80:
+                to = _put(out, to, point)
+            elif point != 32 or not space:
+                store8(out, to, np.uint64(point))
                 to += 1
-            space = byte == 32
+            space = point == 32
     return to - 1 if to > begin and space else to
 
 
@@ -197,19 +220,27 @@ def _characters(text: Number, start: Number, end: Number) -> Number:
 
 
 @kernel
-def beyond(text: NDArray[np.uint8], ends: NDArray[np.int64], out: NDArray[np.bool_]) -> None:
-    """Tell of each text whether it has more than ASCII."""
+def beyond(
+    text: NDArray[np.uint8], ends: NDArray[np.int64], characters: NDArray[np.uint16], out: NDArray[np.bool_]
+) -> None:
+    """Tell of each text whether it has a character beyond ASCII for which `characters` has none."""
     data = address(text)
     for number in range(len(out)):
         start, end = ends[number], ends[number + 1]
-        found = np.uint64(0)
-        while start + 8 <= end:
-            found |= load64(data, start)
-            start += 8
-        while start < end:
-            found |= np.uint64(load8(data, start))
-            start += 1
-        out[number] = found & _HIGHS != 0
+        unknown = False
+        while start < end and not unknown:
+            if start + 8 <= end and load64(data, start) & _HIGHS == 0:
+                start += 8
+                continue
+            stop = min(start + 8, end)
+            while start < stop:
+                byte = load8(data, start)
+                if byte < 0x80:
+                    start += 1
+                    continue
+                unknown |= characters[_taken(data, start)] == 0
+                start += 2 + (byte >= 0xE0) + (byte >= 0xF0)
+        out[number] = unknown
 
 
 @kernel
@@ -219,18 +250,19 @@ def fold(
     others: NDArray[np.uint8],
     other_ends: NDArray[np.int64],
     which: NDArray[np.int64],
+    characters: NDArray[np.uint16],
     out: NDArray[np.uint8],
     out_ends: NDArray[np.int64],
 ) -> None:
-    """Write the normal form of each text. That of text `which[n]`, which is beyond ASCII, is number `n` of `others`."""
+    """Write the normal form of each text. That of text `which[n]`, which is `beyond`, is number `n` of `others`."""
     source, normal, target = address(text), address(others), address(out)
     to = done = 0
     for number in range(len(ends) - 1):
         if done < len(which) and which[done] == number:
-            to = _copied(normal, other_ends[done], other_ends[done + 1], target, to)
+            to = copied(normal, other_ends[done], other_ends[done + 1], target, to)
             done += 1
         else:
-            to = _folded(source, ends[number], ends[number + 1], target, to)
+            to = _folded(source, ends[number], ends[number + 1], target, to, characters)
         out_ends[number + 1] = to
 
 
@@ -251,7 +283,7 @@ def sides(
             for message in range(rows[row], rows[row + 1]):
                 role = roles[message]
                 if role and (role == _ASSISTANT) == (answered == 1):
-                    to = _copied(source, ends[message], ends[message + 1], target, to)
+                    to = copied(source, ends[message], ends[message + 1], target, to)
                     out[to] = 32
                     to += 1
             out_ends[2 * row + 1 + answered] = to
@@ -274,26 +306,24 @@ def identify(
     openings: NDArray[np.uint64],
     opened: NDArray[np.int64],
     sizes: NDArray[np.int64],
+    chain: NDArray[np.uint8],
+    parts: NDArray[np.uint8],
+    starts: NDArray[np.int64],
+    cuts: NDArray[np.int64],
+    found: NDArray[np.uint64],
+    state: NDArray[np.uint64],
 ) -> None:
     """Say of each row what it equals, from its texts and their normal forms, as `identity.Identities` tells.
 
-    `greeting` is the length of one in characters.
+    `greeting` is the length of one in characters. There is room in `chain` and `parts` for the longest row, in
+    `starts`, `cuts` and `found`, of shape (more, 2), for two numbers more than a row has messages, in `state` for 32.
     """
-    room, most = 0, 0
-    for row in range(len(rows) - 1):
-        first, last = rows[row], rows[row + 1]
-        size = max(ends[last] - ends[first], normal_ends[last] - normal_ends[first])
-        room, most = max(room, size + _LONGEST_HEAD * (last - first)), max(most, last - first)
-    chain, parts = np.empty(room, np.uint8), np.empty(room, np.uint8)
-    starts = np.empty(most + 1, np.int64)  # of the messages in the chain
-    cuts = np.empty(most + 2, np.int64)
-    found = np.empty((most + 2, 2), np.uint64)
     here, there = address(chain), address(parts)
     for row in range(len(rows) - 1):
         first, count = rows[row], rows[row + 1] - rows[row]
         sizes[row] = _characters(address(text), ends[first], ends[first + count])
         cuts[0] = _chained(text, ends, roles, first, count, chain, starts)
-        _digests(here, cuts, 1, found)
+        _digests(here, cuts, 1, found, state)
         exact[row, 0], exact[row, 1] = found[0, 0], found[0, 1]
 
         # The digests of what is asked, of what ends with an answer, and of all.
@@ -310,7 +340,7 @@ def identify(
                 cuts[wanted] = starts[number + 1]
                 wanted += 1
         cuts[wanted] = end
-        _digests(here, cuts, wanted + 1, found)
+        _digests(here, cuts, wanted + 1, found, state)
         same[row, 0], same[row, 1] = found[wanted, 0], found[wanted, 1]
         answers[row] = at_asked >= 0
         end = opened[row]
@@ -327,7 +357,7 @@ def identify(
         else:
             before = last if last >= 0 else count
             cuts[0] = _opening(normal, normal_ends, roles, first, before, greeting, chain, starts, parts)
-            _digests(there, cuts, 1, found)
+            _digests(there, cuts, 1, found, state)
             prompts[row] = found[0, 0]
 
 
@@ -350,7 +380,7 @@ def _opening(
         if roles[message] == _ASSISTANT and size >= greeting:
             break
         if roles[message]:
-            to = _copied(address(chain), starts[number], starts[number + 1], address(out), to)
+            to = copied(address(chain), starts[number], starts[number + 1], address(out), to)
             size += _characters(address(normal), ends[message], ends[message + 1])
     return to
 
@@ -372,8 +402,8 @@ def _chained(
         message = first + number
         starts[number] = to
         head = _HEADS[roles[message]]
-        to = _copied(address(head), 0, len(head), target, to)
-        to = _copied(source, ends[message], ends[message + 1], target, to)
+        to = copied(address(head), 0, len(head), target, to)
+        to = copied(source, ends[message], ends[message + 1], target, to)
         out[to] = 0x1F
         to += 1
     starts[count] = to

@@ -33,8 +33,6 @@ _ONES, _HIGHS, _ABOVE_SPACE, _FROM_A, _AFTER_Z = (
     np.uint64(0x0101010101010101 * byte) for byte in (1, 0x80, 33, 0x80 - 65, 0x80 - 91)
 )
 _RANGES = np.array(UNSPACED, np.uint32)
-_BUCKETS = 16  # bits of a hash that it is sorted by
-ROOM = 2**_BUCKETS + 1
 _GOLDEN, _MIX_1, _MIX_2 = np.uint64(GOLDEN), np.uint64(MIX_1), np.uint64(MIX_2)
 
 
@@ -228,7 +226,7 @@ def _sorted(
     Hashes are as good as random: by their upper bits they stand where they belong, but for some steps.
     """
     bits = 4
-    while bits < _BUCKETS and 1 << bits < count:
+    while 1 << bits < min(count, len(buckets) - 1):
         bits += 1
     down = np.uint64(64 - bits)
     for place in range((1 << bits) + 1):
@@ -267,7 +265,7 @@ def sets(
 ) -> None:
     """Write the sorted set of shingles of each text to `out` from `starts[text]` to `starts[text + 1]`.
 
-    There is room in `words` and `hashes` for the bytes of the longest text, in `buckets` for `ROOM`.
+    There is room in `words` and `hashes` for the bytes of the longest text, in `buckets` for some more than 16.
     """
     for text in range(len(offsets) - 1):
         count = _shingles(words, _words(buffer, offsets[text], offsets[text + 1], words), 0, hashes)

@@ -12,8 +12,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from phi3data.native import Kernels
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from phi3data.sources import bare_kernel
+else:
+    bare_kernel = Kernels("phi3data.sources.bare_kernel")
 
 _LINE_FEED = 10
 _SHORTEST = len('{"role":"user","content":""}')
@@ -41,8 +47,6 @@ def read(data: bytes, *, encode: bool = True) -> Bare:
 
     Without `encode` there are no lines for an output.
     """
-    from phi3data.sources import bare_kernel
-
     buffer = np.frombuffer(data, np.uint8)
     lines, most = bare_kernel.scan(buffer), len(data) // _SHORTEST + 1
     if lines < 0:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from phi3data.chat import Conversation, Message
+from phi3data.native import Kernels
 from phi3data.similarity.texts import SMALL_TEXT, Texts
 from phi3data.steps.dedup import GREETING, Identity, identify
 from phi3data.text.normalise import characters, normalise
@@ -16,6 +17,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from phi3data.steps import identity_kernel
+else:
+    identity_kernel = Kernels("phi3data.steps.identity_kernel")
+
+_HEAD = 12  # bytes at most before a message in what is digested, with the one behind it
 _ROLES = {"system": 0, "user": 1, "assistant": 2}
 
 
@@ -38,8 +44,6 @@ class Identities(NamedTuple):
 
 def normal(texts: Texts) -> Texts:
     """Return `normalise` of each text; these texts are as they are."""
-    from phi3data.steps import identity_kernel
-
     known = characters()
     beyond = np.empty(len(texts.ends) - 1, np.bool_)
     identity_kernel.beyond(texts.data, texts.ends, known, beyond)
@@ -56,8 +60,6 @@ def normal(texts: Texts) -> Texts:
 
 def sides(normal: Texts, roles: NDArray[np.uint8], rows: NDArray[np.int64]) -> Texts:
     """Return two texts a row, of what is asked and of what is answered, from the normal forms of the messages."""
-    from phi3data.steps import identity_kernel
-
     data, ends = np.empty(int(normal.ends[-1]) + len(roles), np.uint8), np.zeros(2 * len(rows) - 1, np.int64)
     identity_kernel.sides(normal.data, normal.ends, roles, rows, data, ends)
     return Texts(data, ends)
@@ -68,8 +70,6 @@ def identities(texts: Texts, normal: Texts, roles: NDArray[np.uint8], rows: NDAr
 
     Those of row `n` are the messages from `rows[n]` to before `rows[n + 1]`.
     """
-    from phi3data.steps import identity_kernel
-
     count = len(rows) - 1
     exact, normalised = np.zeros((count, 2), np.uint64), np.zeros((count, 2), np.uint64)
     prompt, asked = np.zeros(count, np.uint64), np.zeros(count, np.uint64)
@@ -77,7 +77,7 @@ def identities(texts: Texts, normal: Texts, roles: NDArray[np.uint8], rows: NDAr
     openings, opened = np.empty(len(roles), np.uint64), np.zeros(count + 1, np.int64)
     most = int(np.diff(rows).max(initial=0))
     longest = max(int(np.diff(part.ends[rows]).max(initial=0)) for part in (texts, normal))
-    chain, parts = (np.empty(longest + identity_kernel.LONGEST_HEAD * most, np.uint8) for _ in range(2))
+    chain, parts = (np.empty(longest + _HEAD * most, np.uint8) for _ in range(2))
     starts, cuts = (np.empty(most + 2, np.int64) for _ in range(2))
     found, state = np.empty((most + 2, 2), np.uint64), np.empty(32, np.uint64)
     identity_kernel.identify(

@@ -21,7 +21,6 @@ _HEADS = (
     np.frombuffer(b"\x1euser\x1f", np.uint8),
     np.frombuffer(b"\x1eassistant\x1f", np.uint8),
 )
-LONGEST_HEAD = 12  # bytes, with what ends a message
 _LOWER = np.arange(256, dtype=np.uint8)
 _LOWER[65:91] += 32
 for _byte in b"\t\n\v\f\r\x1c\x1d\x1e\x1f":
@@ -352,7 +351,10 @@ def identify(
                 end += 1
         opened[row + 1] = end
 
-        if last > 0 and (roles[first : first + last] == _USER).all():
+        users = 0
+        while users < last and roles[first + users] == _USER:
+            users += 1
+        if 0 < last == users:
             prompts[row] = asked[row]
         else:
             before = last if last >= 0 else count

@@ -23,7 +23,6 @@ from phi3data.engine.recipe import Recipe
 from phi3data.engine.work import OUTPUTS, disk_errors
 from phi3data.errors import OutputError, UsageError
 from phi3data.lint.project import Similar
-from phi3data.report import card, html
 from phi3data.report.measure import measure, tally
 from phi3data.rows import Rows
 from phi3data.sources.files import move, passing, whole
@@ -141,6 +140,8 @@ def prepare(
     Raises `UsageError` (recipe, columns, model), `InputError` (a source that cannot be used at all), `OutputError`
     (the folder holds files, the disk is full) and `WorkerError`. Bad rows raise nothing: they are in `dropped`.
     """
+    from phi3data.report import card, html  # with jinja2, which other functions do not need
+
     resolved = _recipe(recipe)
     temporary = TemporaryDirectory(prefix="phi3data-") if output is None else None
     folder = Path(temporary.name if temporary else output or "")

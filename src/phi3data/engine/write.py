@@ -14,7 +14,6 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple
 import msgspec
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from phi3data.engine.facts import ROW_BITS
@@ -204,6 +203,8 @@ def _ledger(facts: pa.Table, fates: _Fates, source: Source, base: Base, before: 
 
 def _replaced(column: pa.ChunkedArray, mask: NDArray[np.bool_], values: Any) -> pa.ChunkedArray:
     """Return a column with other values at the places of a mask."""
+    import pyarrow.compute as pc  # takes 60 ms, and not every run gets here
+
     values = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
     return pc.replace_with_mask(column, pa.array(mask), values)
 

@@ -8,7 +8,7 @@ written. The kernels release the GIL.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -17,9 +17,7 @@ from phi3data.native import Kernels
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from phi3data.sources import bare_kernel
-else:
-    bare_kernel = Kernels("phi3data.sources.bare_kernel")
+bare_kernel: Any = Kernels("phi3data.sources.bare_kernel")
 
 _LINE_FEED = 10
 _SHORTEST = len('{"role":"user","content":""}')

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -17,10 +17,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from phi3data.steps import identity_kernel
-else:
-    identity_kernel = Kernels("phi3data.steps.identity_kernel")
-
+digest_kernel: Any = Kernels("phi3data.steps.digest_kernel")
+identity_kernel: Any = Kernels("phi3data.steps.identity_kernel")
+_LANES = 4  # texts that are digested at a time
 _HEAD = 12  # bytes at most before a message in what is digested, with the one behind it
 _ROLES = {"system": 0, "user": 1, "assistant": 2}
 
@@ -75,16 +74,16 @@ def identities(texts: Texts, normal: Texts, roles: NDArray[np.uint8], rows: NDAr
     prompt, asked = np.zeros(count, np.uint64), np.zeros(count, np.uint64)
     answers, size = np.zeros(count, np.bool_), np.zeros(count, np.int64)
     openings, opened = np.empty(len(roles), np.uint64), np.zeros(count + 1, np.int64)
-    most = int(np.diff(rows).max(initial=0))
-    longest = max(int(np.diff(part.ends[rows]).max(initial=0)) for part in (texts, normal))
-    chain, parts = (np.empty(longest + _HEAD * most, np.uint8) for _ in range(2))
-    starts, cuts = (np.empty(most + 2, np.int64) for _ in range(2))
-    found, state = np.empty((most + 2, 2), np.uint64), np.empty(32, np.uint64)
-    identity_kernel.identify(
-        texts.data, texts.ends, normal.data, normal.ends, roles, rows, GREETING,
-        exact, normalised, prompt, asked, answers, openings, opened, size,
-        chain, parts, starts, cuts, found, state,
-    )  # fmt: skip
+    room = len(texts.data) + 2 * int(normal.ends[-1]) + 3 * _HEAD * len(roles)
+    chains, begins, firsts = np.empty(room, np.uint8), np.empty(3 * count, np.int64), np.zeros(3 * count + 1, np.int64)
+    cuts, starts = np.empty(len(roles) + 4 * count, np.int64), np.empty(int(np.diff(rows).max(initial=0)) + 1, np.int64)
+    identity_kernel.chains(*texts, *normal, roles, rows, GREETING, chains, begins, firsts, cuts, size, starts)
+    digests = np.empty((int(firsts[-1]), 2), np.uint64)
+    digest_kernel.digests(
+        chains, begins, firsts, cuts, digests, np.zeros(160, np.uint64), np.empty((3, _LANES), np.int64)
+    )
+    made = (prompt, asked, answers, openings, opened)
+    identity_kernel.identify(roles, rows, firsts, digests, exact, normalised, *made)
     return Identities(exact, normalised, prompt, asked, answers, openings[: opened[-1]], opened, size)
 
 

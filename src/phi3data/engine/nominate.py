@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from phi3data.engine.facts import ROW_BITS
+from phi3data.engine.verify import read
 from phi3data.similarity import buckets
 from phi3data.similarity.bands import BANDS
 
@@ -35,7 +35,7 @@ class _Keys(NamedTuple):
         """Return the keys of some bands."""
         found: dict[int, list[NDArray[np.uint32]]] = {band: [] for band in bands}
         for path, places in self.files:
-            table = _read(path, [f"band{band}" for band in found])
+            table = read(path, [f"band{band}" for band in found])
             for band, keys in found.items():
                 column = np.asarray(table[f"band{band}"])
                 keys.append(column if len(places) == len(column) else column[places])
@@ -47,15 +47,9 @@ def _keys(seqs: NDArray[np.int64], examined: Path) -> _Keys:
     files: list[tuple[Path, NDArray[np.int32]]] = []
     for mine in np.split(seqs, np.flatnonzero(np.diff(shards)) + 1):
         path = examined / f"{mine[0] >> ROW_BITS:06d}.bands.parquet"
-        held = np.asarray(_read(path, ["seq"])["seq"])
+        held = np.asarray(read(path, ["seq"])["seq"])
         files.append((path, np.searchsorted(held, mine).astype(np.int32)))
     return _Keys(files)
-
-
-def _read(path: Path, names: list[str]) -> pa.Table:
-    """Read some columns of a small file: `read_table` takes five times as long to get going."""
-    with pq.ParquetFile(path) as file:
-        return file.read(names, use_threads=False)
 
 
 def nominate(connection: duckdb.DuckDBPyConnection, examined: Path) -> int:

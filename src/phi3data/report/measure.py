@@ -68,29 +68,31 @@ def tally(run: Run) -> Tally:
     """Return what a run whose outputs are complete did to how many rows."""
     with connect(run.work.folder("examine"), run.decided.bases, run.work.folder("spill"), run.given) as db:
         decisions = parquet(run.work.folder("decide") / "decisions.parquet")
+        # What examining said of rows, which is little, and what was decided are counted each for itself.
         db.execute(
             f"""
-            CREATE TEMP TABLE fates AS
-            SELECT coalesce(d.step, facts.step) AS step, coalesce(code, reason) AS reason, split IS NOT NULL AS kept,
-                   changes IS NOT NULL AS changed, count(*) AS rows
-            FROM facts LEFT JOIN {decisions} AS d USING (seq) WHERE given <> {AGAINST} GROUP BY ALL
+            CREATE VIEW decided AS SELECT * FROM {decisions};
+            CREATE TEMP TABLE told AS
+            SELECT seq, source, given, dropped, step, reason, changes IS NOT NULL AS changed FROM facts
+            WHERE dropped OR changes IS NOT NULL;
+            CREATE TEMP TABLE gone AS
+            SELECT step, code, count(*) AS rows FROM decided WHERE split IS NULL GROUP BY ALL
+            UNION ALL SELECT step, reason, count(*) FROM told WHERE dropped AND given <> {AGAINST} GROUP BY ALL
             """  # noqa: S608 (the only thing put in is a path of ours, quoted)
         )
-        rows, kept, changed = _row(
-            db,
-            """SELECT coalesce(sum(rows), 0)::BIGINT, coalesce(sum(rows) FILTER (kept), 0)::BIGINT,
-                      coalesce(sum(rows) FILTER (kept AND changed), 0)::BIGINT FROM fates""",
-        )
+        [kept] = _row(db, "SELECT count(split) FROM decided")
+        [changed] = _row(db, "SELECT count(*) FROM told JOIN decided USING (seq) WHERE changed AND split IS NOT NULL")
+        [dropped] = _row(db, "SELECT coalesce(sum(rows), 0)::BIGINT FROM gone")
         unread = db.execute(
-            f"SELECT source, count(*) FROM facts WHERE given = {AGAINST} AND step = 'read' GROUP BY 1 ORDER BY 1"  # noqa: S608
+            f"SELECT source, count(*) FROM told WHERE given = {AGAINST} AND step = 'read' GROUP BY 1 ORDER BY 1"  # noqa: S608
         ).fetchall()
         return Tally(
-            rows_in=rows,
+            rows_in=kept + dropped,
             rows_kept=kept,
             rows_changed=changed,
-            rows_dropped=rows - kept,
+            rows_dropped=dropped,
             rows_added=run.decided.balanced.added if run.decided.balanced else 0,
-            dropped=_reasons(db, "SELECT step, reason, rows FROM fates WHERE NOT kept"),
+            dropped=_reasons(db, "SELECT step, code, rows FROM gone"),
             balance=_balance(run),
             unread={run.sources[number].name: count for number, count in unread},
         )

@@ -218,6 +218,17 @@ def signatures(
 
 
 @kernel
+def keys(values: NDArray[np.uint32], out: NDArray[np.uint32], width: int) -> None:
+    """Write the keys of the bands of each signature, of `width` values each, to `out`."""
+    for row in range(len(out)):
+        for band in range(out.shape[1]):
+            total = np.uint64(0)
+            for place in range(band * width, band * width + width):
+                total = _mixed(total * _GOLDEN + np.uint64(values[row, place]))
+            out[row, band] = np.uint32(total >> np.uint64(32))
+
+
+@kernel
 def _sorted(
     hashes: NDArray[np.uint64], count: int, out: NDArray[np.uint64], to: int, buckets: NDArray[np.int64]
 ) -> int:

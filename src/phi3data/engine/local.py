@@ -144,7 +144,7 @@ def run(
                 digests = [submit(digest, path) for path in told if "manifest.json" in outputs]
                 recipes = [_for_given(recipe.examining) if place else recipe.examining for place in places]
                 summaries = _examine(processes, here, shards, sources, recipes, tokenizer, work, progress)
-                decided = _decide(submit, recipe, sources, places, shards, summaries, work, progress, outputs)
+                decided = _decide(submit, here, recipe, sources, places, shards, summaries, work, progress, outputs)
                 written = [shard for shard in shards if places[shard.source] != AGAINST]
                 _write(submit, written, sources, decided, work, progress, outputs)
                 input_sha256 = [future.result() for future in digests]
@@ -258,6 +258,7 @@ def _examine(
 
 def _decide(
     submit: Submit,
+    here: Submit,
     recipe: Recipe,
     sources: list[Source],
     given: list[int],
@@ -274,7 +275,7 @@ def _decide(
     starts = deciding.bases(shards, summaries)
     folders = (work.folder("examine"), work.folder("compare"), folder, work.folder("spill"))
     pairs = "duplicates.parquet" in outputs
-    decided = deciding.decide(recipe, sources, given, starts, *folders, submit, progress, pairs=pairs)
+    decided = deciding.decide(recipe, sources, given, starts, *folders, submit, here, progress, pairs=pairs)
     with whole(done) as file:
         file.write(msgspec.json.encode(decided))
     return decided

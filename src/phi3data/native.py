@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 _NATIVE = "NRT_MemInfo_call_dtor"  # what ends the memory of an array: no kernel that is kept has any of its own
 _STUB = f"define linkonce_odr void @{_NATIVE}(ptr %memory) {{\n ret void\n}}"
+_OTHER = (AttributeError, KeyError, RuntimeError)  # what another numba or llvmlite raises than those known here
 _lock = RLock()
 _engines: list[Any] = []  # they hold the code in memory
 
@@ -88,20 +89,27 @@ def _found(module: str, name: str, kinds: str, arguments: tuple[Any, ...]) -> Ca
     key = sha256(f"{name}({kinds}) {_made_from(module)}".encode()).hexdigest()[:24]
     places = [folder / f"{module.rpartition('.')[2]}.{name}-{key}.kernel" for folder in _folders(module)]
     for path in places:
-        with suppress(OSError, msgspec.DecodeError):
+        with suppress(OSError, msgspec.DecodeError, *_OTHER):
             return _loaded(msgspec.msgpack.decode(path.read_bytes(), type=_Code))
     code = _compiled(module, name, arguments)
-    if code is None:
-        function: Callable[..., Any] = getattr(import_module(module), name)
-        return function
+    if code is not None:
+        with suppress(*_OTHER):
+            call = _loaded(code)
+            _keep(code, places)
+            return call
+    function: Callable[..., Any] = getattr(import_module(module), name)
+    return function
+
+
+def _keep(code: _Code, places: list[Path]) -> None:
+    """Write a kernel to the first of the places that can be written to."""
     for path in places:
         with suppress(OSError):
             path.parent.mkdir(parents=True, exist_ok=True)
             part = path.with_name(f"{path.name}.{os.getpid()}.part")
             part.write_bytes(msgspec.msgpack.encode(code))
             part.replace(path)
-            break
-    return _loaded(code)
+            return
 
 
 def _folders(module: str) -> Iterator[Path]:
@@ -148,7 +156,7 @@ def _compiled(module: str, name: str, arguments: tuple[Any, ...]) -> _Code | Non
         made = dispatcher.overloads[kinds]
         symbol, machine = made.fndesc.llvm_func_name, made.library._codegen._tm
         code = binding.parse_bitcode(made.library._final_module.as_bitcode())
-    except (AttributeError, KeyError, RuntimeError):
+    except _OTHER:
         return None
     numbers = _numbers(types, made.signature.return_type)
     needed = {one.name for one in code.functions if one.is_declaration and not one.name.startswith("llvm.")}

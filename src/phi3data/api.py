@@ -23,10 +23,9 @@ from phi3data.engine.recipe import Recipe
 from phi3data.engine.work import OUTPUTS, disk_errors
 from phi3data.errors import OutputError, UsageError
 from phi3data.lint.project import Similar
-from phi3data.report import card, html
-from phi3data.report.measure import measure
+from phi3data.report.measure import measure, tally
 from phi3data.rows import Rows
-from phi3data.sources.files import whole
+from phi3data.sources.files import move, passing, whole
 from phi3data.sources.inputs import find
 from phi3data.sources.source import SHARD
 from phi3data.steps.balance import NO_QUOTA, BalanceConfig
@@ -41,7 +40,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from phi3data.engine.local import Progress
-    from phi3data.report.profile import Profile
+    from phi3data.report.profile import Profile, Tally
 
 RecipeLike = Recipe | Mapping[str, Any] | str | Path | None
 STEPS = ("clean", "missing", "check", "length", "dedup", "split")
@@ -141,6 +140,8 @@ def prepare(
     Raises `UsageError` (recipe, columns, model), `InputError` (a source that cannot be used at all), `OutputError`
     (the folder holds files, the disk is full) and `WorkerError`. Bad rows raise nothing: they are in `dropped`.
     """
+    from phi3data.report import card, html  # with jinja2, which other functions do not need
+
     resolved = _recipe(recipe)
     temporary = TemporaryDirectory(prefix="phi3data-") if output is None else None
     folder = Path(temporary.name if temporary else output or "")
@@ -172,6 +173,46 @@ def prepare(
     finally:
         run.work.release()
     return Prepared(folder, found, temporary)
+
+
+def files(
+    source: Any,
+    recipe: RecipeLike,
+    outputs: Mapping[str, Path],
+    *,
+    workers: int = 1,
+    online: bool = False,
+    progress: Progress | None = None,
+    against: Any = None,
+) -> Tally:
+    """Write some outputs of `prepare` under other names, and make nothing else: for commands of one step.
+
+    `outputs` name train.jsonl, and dropped.jsonl or ledger.parquet; files of these names are replaced. The other
+    arguments, and what is raised, are those of `prepare`.
+    """
+    to = outputs["train.jsonl"].parent
+    with disk_errors(to):
+        to.mkdir(parents=True, exist_ok=True)
+        # Beside the output, so that the finished file only has to take its name.
+        with TemporaryDirectory(prefix=".phi3data-", dir=to) as temporary, passing():
+            folder = Path(temporary)
+            run = local.run(
+                find(source, online=online, without=folder),
+                _recipe(recipe),
+                folder,
+                workers=workers,
+                online=online,
+                progress=progress,
+                given={} if against is None else {"against": find(against, online=online, without=folder)},
+                outputs=outputs,
+            )
+            try:
+                told = tally(run)
+                for name, path in outputs.items():
+                    move(run.final / name, path)
+            finally:
+                run.work.release()
+    return told
 
 
 def _write_text(path: Path, text: str) -> None:

@@ -117,3 +117,17 @@ else:
         return store
 
     store8, store64 = _storer(8), _storer(64)
+
+
+@inlined
+def copied(source: Number, start: Number, end: Number, target: Number, to: Number) -> Number:
+    """Copy bytes, eight at a time, and return where they end."""
+    while start + 8 <= end:
+        store64(target, to, load64(source, start))
+        start += 8
+        to += 8
+    while start < end:
+        store8(target, to, load8(source, start))
+        start += 1
+        to += 1
+    return to

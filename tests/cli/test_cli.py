@@ -275,6 +275,33 @@ def test_a_single_step_writes_rows_dropped_and_ledger(jsonl: Any, tmp_path: Path
     ]
 
 
+def test_a_single_step_makes_no_more_than_is_asked_for(jsonl: Any, tmp_path: Path) -> None:
+    path, out = (
+        jsonl([chat("one", "a"), chat("one", "a"), {"text": 1}, chat("two", "b")]),
+        tmp_path / "new" / "out.jsonl",
+    )
+    against = jsonl([chat("two", "b"), {"messages": []}, {}], "against.jsonl")
+    found = run("dedup", path, "--against", against, "-o", out)
+    reasons = "1 no messages, 2 equal to another row"
+    assert found.stderr.splitlines() == [
+        f"{out}: 4 rows in, 1 kept, 3 dropped ({reasons}): --dropped FILE keeps them",
+        f"warning: {against}: 2 rows could not be read, and nothing goes for them",
+    ]
+    assert [item.name for item in out.parent.iterdir()] == ["out.jsonl"]
+    one = jsonl([chat("two", "b"), {}], "one.jsonl")
+    found = run("dedup", path, "--against", one, "-o", out, "--overwrite", "-j", "1")
+    assert found.stderr.splitlines()[1:] == [f"warning: {one}: 1 row could not be read, and nothing goes for it"]
+    assert len(run("dedup", path, "--against", path, "-o", tmp_path / "none.jsonl").stderr.splitlines()) == 2
+
+
+def test_a_command_imports_no_pandas_and_ends_in_order(good: Path, tmp_path: Path) -> None:
+    said = "import atexit, sys; atexit.register(lambda: print('pandas' in sys.modules, 'pyarrow' in sys.modules))"
+    program = f"{said}; from phi3data.cli import main; main()"
+    command = [sys.executable, "-c", program, "dedup", str(good), "-o", str(tmp_path / "out.jsonl")]
+    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert result.stdout == "False True\n"
+
+
 def test_split_writes_the_splits(good: Path, tmp_path: Path) -> None:
     assert run("split", good, "-o", tmp_path / "out", "--validation", "0.2", "--test", "0.1").returncode == 0
     counts = [

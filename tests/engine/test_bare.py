@@ -211,3 +211,40 @@ def test_shards_of_other_rows_are_left_to_processes(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(texts, "SMALL_TEXT", 0)
     prepared = phi3data.dedup(path)
     assert (prepared.profile.rows_in, prepared.profile.rows_kept) == (50, 50)
+
+
+@given(
+    st.lists(
+        st.binary(max_size=9) | st.sampled_from([b"\xc3\xa9", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"word " * 4]),
+        max_size=8,
+    )
+)
+def test_lines_that_are_not_utf_8_are_left(parts: list[bytes]) -> None:
+    data = b"\n".join([*parts, GOOD[0]]) + b"\n"
+    found = bare.read(data)
+    assert found.begins.tolist() == [0, *(place + 1 for place, byte in enumerate(data[:-1]) if byte == 10)]
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        assert not found.messages.any()
+    else:
+        assert found.messages[-1] == 1
+
+
+def test_many_conversations_of_many_lengths_are_identified_as_one_by_one() -> None:
+    rng = random.Random(3)
+    letters = ["a", "B", "\u00e9", "\u4f60", "\U0001f600", "o\u0308", " ", "\n"]
+    found = [
+        Conversation(
+            [
+                Message(rng.choice(ROLES), "".join(rng.choices(letters, k=rng.choice([0, 1, 30, 118, 128, 129, 300]))))
+                for _ in range(rng.choice([1, 1, 2, 3, 9]))
+            ]
+        )
+        for _ in range(120)
+    ]
+    one, other = identify_all(found, with_label=False), [identify(talk, with_label=False) for talk in found]
+    # An empty message at the end leaves a space, in which there is no word.
+    for same, expected in zip(one, other, strict=True):
+        assert same == msgspec.structs.replace(expected, sides=same.sides)
+        assert [*map(str.rstrip, same.sides)] == [*map(str.rstrip, expected.sides)]

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from phi3data.similarity import plain, texts
+from phi3data.similarity import bands, plain, texts
 from phi3data.text.normalise import normalise
 
 TEXTS = st.lists(
@@ -90,3 +90,17 @@ def test_the_estimate_is_near_the_truth() -> None:
     error = (values[0::2] == values[1::2]).mean(axis=1) - truth
     assert abs(error.mean()) < 0.005
     assert np.sqrt((error**2).mean()) < 0.045  # 128 permutations: at most sqrt(0.25 / 128) = 0.044
+
+
+def test_long_texts_and_words() -> None:
+    rng = random.Random(7)
+    words = ["".join(rng.choices("abcdefgh", k=rng.choice([1, 3, 7, 8, 9, 16, 25]))) for _ in range(70_000)]
+    found = [" ".join(words), "one two three four five six " * 4000, "\x01control\x7f " * 9, " ".join(words[:40])]
+    one, other = (texts.signatures(found, kernel=kernel) for kernel in (True, False))
+    assert np.array_equal(one.values, other.values)
+    compiled, slow = (texts.sets(found, kernel=kernel) for kernel in (True, False))
+    assert np.array_equal(compiled.hashes, slow.hashes)
+    assert compiled.sizes.tolist() == slow.sizes.tolist()
+    assert slow.sizes[1] == 6
+    keys = bands.keys(one)
+    assert keys.shape == (4, bands.BANDS)

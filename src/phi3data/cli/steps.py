@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -45,31 +44,29 @@ def _run_step(
         )
     from phi3data import api
     from phi3data.cli.progress import Bar
-    from phi3data.engine.work import disk_errors
     from phi3data.report.terminal import brief
-    from phi3data.sources.files import move
 
-    wanted = {"train.jsonl": output, "dropped.jsonl": dropped, "ledger.parquet": ledger}
+    named = {"train.jsonl": output, "dropped.jsonl": dropped, "ledger.parquet": ledger}
+    wanted = {name: path for name, path in named.items() if path is not None}
     against = chosen.get("against_files", ())
-    _check_names([path for path in wanted.values() if path is not None], inputs, against, overwrite=chosen["overwrite"])
-    with disk_errors(output):
-        output.parent.mkdir(parents=True, exist_ok=True)
-        # Beside the output, so that the finished file only has to take its name.
-        with TemporaryDirectory(prefix=".phi3data-", dir=output.parent) as folder, Bar() as bar:
-            prepared = api.prepare(
-                list(inputs),
-                api.only(steps, resolved),
-                Path(folder),
-                workers=options.jobs(chosen["jobs"]),
-                online=chosen["online"],
-                overwrite=True,
-                progress=bar,
-                against=list(against) or None,
-            )
-            for name, path in wanted.items():
-                if path is not None:
-                    move(prepared.folder / name, path)
-    click.echo(brief(prepared.profile, str(output)), err=True)
+    _check_names([*wanted.values()], inputs, against, overwrite=chosen["overwrite"])
+    with Bar() as bar:
+        tally = api.files(
+            list(inputs),
+            api.only(steps, resolved),
+            wanted,
+            workers=options.jobs(chosen["jobs"]),
+            online=chosen["online"],
+            progress=bar,
+            against=list(against) or None,
+        )
+    click.echo(brief(tally, str(output)), err=True)
+    for name, rows in tally.unread.items():
+        could = f"{rows:,} row{'' if rows == 1 else 's'} could not be read, and nothing goes for"
+        click.echo(
+            f"{click.style('warning', fg='yellow', bold=True)}: {name}: {could} {'it' if rows == 1 else 'them'}",
+            err=True,
+        )
 
 
 def _balancing(chosen: dict[str, Any]) -> list[str]:

@@ -51,7 +51,7 @@ DECISIONS = pa.schema(
         ("after", pa.int64()),
     ]
 )
-_BATCH = 50_000
+_BATCH = 20_000  # decisions that are written, and read again, at a time
 _MEMORY = "300MB"
 _OTHER = np.uint64(0x9E3779B97F4A7C15)  # turns keys into keys of another kind
 
@@ -142,11 +142,14 @@ def decide(
     folder: Path,
     spill: Path,
     submit: Submit,
+    here: Submit,
     progress: Progress,
+    *,
+    pairs: bool,
 ) -> Decided:
-    """Decide on every row, write decisions.parquet to `folder`, ordered by row, and pairs of near-duplicates beside it.
+    """Decide on every row, write decisions.parquet to `folder`, ordered by row, and similar `pairs` beside it.
 
-    Candidates are compared by the tasks that `submit` takes, in the folder `compared`.
+    Candidates are compared by the tasks that `submit` takes, in the folder `compared`; `here` takes those for threads.
     Raises `RefusedError` for the first row that the recipe says to refuse, `UsageError` for a column without values.
     """
     banded = [examined / f"{shard:06d}.bands.parquet" for shard in range(len(starts))]
@@ -156,16 +159,19 @@ def decide(
         place = "CASE WHEN seq IN (SELECT seq FROM facts WHERE given > 0) THEN '-inf'::DOUBLE ELSE place END"
         replaced = f" REPLACE ({place} AS place)" if any(given) else ""
         connection.execute(f"CREATE VIEW bands AS SELECT *{replaced} FROM {parquet(*banded)}")  # noqa: S608 (names of ours)
-        found = duplicates.find(connection, recipe, examined, compared, submit, progress, given=any(given))
-        if recipe.dedup.enabled and recipe.dedup.match == "near":
+        found = duplicates.find(connection, recipe, examined, compared, submit, here, progress, given=any(given))
+        if pairs and recipe.dedup.enabled and recipe.dedup.match == "near":
             duplicates.save(connection, folder / "duplicates.parquet")
         deviation = _split(connection, recipe)
         balanced = balance(connection, recipe.balance, banded, sources)
-        with whole(folder / "decisions.parquet") as file, pq.ParquetWriter(file, DECISIONS, compression="zstd") as out:
+        rows = np.zeros((len(starts), len(SPLITS)), np.int64)
+        how: dict[str, Any] = {"compression": "lz4", "use_dictionary": False, "write_statistics": ["seq"]}
+        with whole(folder / "decisions.parquet") as file, pq.ParquetWriter(file, DECISIONS, **how) as out:
             for batch in _decisions(connection, sources).to_arrow_reader(_BATCH):
-                out.write_batch(batch.cast(DECISIONS))
-        rows = _rows_per_shard(folder / "decisions.parquet", len(starts))
-        return Decided(starts, rows, found, deviation, balanced)
+                decided = batch.cast(DECISIONS)
+                out.write_batch(decided)
+                _count(decided, rows)
+        return Decided(starts, rows.tolist(), found, deviation, balanced)
 
 
 def _decisions(connection: duckdb.DuckDBPyConnection, sources: list[Source]) -> duckdb.DuckDBPyRelation:
@@ -296,11 +302,7 @@ def _unsigned(column: pa.ChunkedArray) -> Any:
     return column.cast(pa.uint64()).to_numpy().copy()
 
 
-def _rows_per_shard(path: Path, shards: int) -> list[list[int]]:
-    counts = np.zeros((shards, len(SPLITS)), np.int64)
-    with pq.ParquetFile(path) as file:
-        for batch in file.iter_batches(_BATCH, columns=["seq", "split", "times"]):
-            kept = batch.filter(batch["split"].is_valid())
-            shard = np.asarray(kept["seq"]) >> ROW_BITS
-            np.add.at(counts, (shard, np.asarray(kept["split"])), np.asarray(kept["times"]))
-    return [[int(count) for count in row] for row in counts]
+def _count(decided: pa.RecordBatch, rows: np.ndarray) -> None:
+    """Add how many rows each shard gives to each split to `rows`, of shape (shards, splits)."""
+    kept = decided.filter(decided["split"].is_valid())
+    np.add.at(rows, (np.asarray(kept["seq"]) >> ROW_BITS, np.asarray(kept["split"])), np.asarray(kept["times"]))

@@ -59,6 +59,7 @@ def find(
     examined: Path,
     folder: Path,
     submit: Submit,
+    here: Submit,
     progress: Progress,
     *,
     given: bool,
@@ -66,7 +67,8 @@ def find(
     """Make the tables `removed` and `edges` from the views `facts` and `bands`.
 
     Rows that are `given`, if there are any, stay, and others go for them. Batches of pairs are compared in `folder`,
-    with their edges, which a run that was interrupted finds there again; `progress` hears how many are done.
+    with their edges, which a run that was interrupted finds there again, by the tasks that `submit` takes; `here` takes
+    those for threads. `progress` hears how many are done.
     """
     dedup = recipe.dedup
     connection.execute("CREATE TEMP TABLE removed (seq BIGINT, keeper BIGINT, kind VARCHAR, score DOUBLE)")
@@ -93,7 +95,7 @@ def find(
         connection.execute(f"INSERT INTO removed {_conflicts(keeper, all_of_them=dedup.conflicts == 'drop')}")
     if dedup.prefixes and dedup.match != "exact":
         connection.execute(f"INSERT INTO removed {_PREFIXES}")
-    crowded = _near(connection, recipe, examined, folder, submit, progress) if dedup.match == "near" else 0
+    crowded = _near(connection, recipe, examined, folder, submit, here, progress) if dedup.match == "near" else 0
     drop_leaks(connection)
     for _ in range(1 + given):  # a row equals the beginning of one that goes for a given row
         connection.execute(f"CREATE OR REPLACE TEMP TABLE removed AS {_FOLLOWED}")
@@ -173,6 +175,7 @@ def _near(
     examined: Path,
     folder: Path,
     submit: Submit,
+    here: Submit,
     progress: Progress,
 ) -> int:
     """Find near-duplicates among what is left; return how many rows were not compared with all of their candidates.
@@ -187,7 +190,7 @@ def _near(
     connection.execute("CREATE TEMP TABLE crowd (seq BIGINT)")
     connection.execute("CREATE TEMP VIEW candidates AS SELECT * FROM bands ANTI JOIN removed USING (seq)")
     for number in range(_ROUNDS):
-        crowded = _candidates(connection, examined, with_label=bool(targets.target(recipe.target).label_key))
+        crowded = _candidates(connection, examined, here, with_label=bool(targets.target(recipe.target).label_key))
         nodes, pairs = _numbered(connection)
         if not len(pairs):
             break
@@ -200,7 +203,7 @@ def _near(
         progress.advance(batches - len(todo), 0)
         for _ in each(submit, verify.verify, todo):
             progress.advance(1, 0)
-        verified = pa.concat_tables([pq.read_table(path, schema=verify.EDGES) for path in edges])
+        verified = pa.concat_tables([verify.read(path) for path in edges])
         connection.register("verified", verified)
         # What was compared before was compared among more rows, which tell a template better.
         connection.execute(
@@ -225,12 +228,12 @@ def _near(
     return crowded
 
 
-def _candidates(connection: duckdb.DuckDBPyConnection, examined: Path, *, with_label: bool) -> int:
+def _candidates(connection: duckdb.DuckDBPyConnection, examined: Path, here: Submit, *, with_label: bool) -> int:
     """Make the table `pairs` of rows that share the key of a band, and `crowded` of those that do with too many others.
 
     Returns how many these are.
     """
-    crowded = nominate(connection, examined)
+    crowded = nominate(connection, examined, here)
     same_label = (
         """JOIN facts AS a ON a.seq = one JOIN facts AS b ON b.seq = other
         WHERE a.label IS NOT DISTINCT FROM b.label OR a.given > 0 OR b.given > 0"""

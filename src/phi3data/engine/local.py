@@ -21,7 +21,7 @@ from phi3data.engine.examine import REFERENCES, Summary, examine
 from phi3data.engine.given import AGAINST, GIVEN
 from phi3data.engine.recipe import Recipe, to_toml
 from phi3data.engine.work import OUTPUTS, Work, disk_errors
-from phi3data.engine.write import LEDGER, write
+from phi3data.engine.write import LEDGER, done, write
 from phi3data.errors import InputError, UsageError
 from phi3data.similarity import texts
 from phi3data.sources.files import CHUNK, digest, whole
@@ -38,7 +38,7 @@ from phi3data.version import VERSION
 from phi3data.workers import each, pool, threads
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
     from phi3data.sources.inputs import Input
     from phi3data.workers import Submit
@@ -95,11 +95,13 @@ def run(
     progress: Progress | None = None,
     given: Mapping[str, list[Input]] | None = None,
     keep_work: bool = False,
+    outputs: Collection[str] = OUTPUTS,
 ) -> Run:
     """Run the recipe over the inputs; leave the outputs, but for report and manifest, in the work folder's `final/`.
 
     `given` are inputs that are a split as they are, or only compared with, by the names in `GIVEN`. With `keep_work`
-    what was examined is kept, for a run that decides otherwise.
+    what was examined is kept, for a run that decides otherwise. Of `outputs` train.jsonl is always made; for a manifest
+    all of them are wanted.
     The bytes of the outputs do not depend on `workers` nor on `shard_bytes`.
     Raises `InputError`, `UsageError`, `OutputError` and `WorkerError`.
     """
@@ -114,7 +116,8 @@ def run(
     _spare_inputs(inputs, output)
     _refuse_twice(inputs, places)
     examined = _fingerprint(inputs, [VERSION, places, to_toml(recipe.examining), tokenizer, shard_bytes], recipe)
-    work = Work(output, examined, sha256(to_toml(recipe).encode()).hexdigest()[:16], keep=keep_work)
+    decided_as = sha256("\n".join([to_toml(recipe), *sorted(outputs)]).encode()).hexdigest()[:16]
+    work = Work(output, examined, decided_as, keep=keep_work)
     try:
         with disk_errors(output):
             work.start(overwrite=overwrite)
@@ -137,14 +140,15 @@ def run(
                 if workers > 1 and recipe.signed and not recipe.bare:
                     for compiling in (texts.compile_kernels, identity.compile_kernels):
                         submit(compiling, size).result()  # in one of them: here they would stay in memory
-                digests = [submit(digest, item.path or Path(sources[n].path)) for n, item in enumerate(inputs)]
+                told = [item.path or Path(sources[n].path) for n, item in enumerate(inputs)]
+                digests = [submit(digest, path) for path in told if "manifest.json" in outputs]
                 recipes = [_for_given(recipe.examining) if place else recipe.examining for place in places]
                 summaries = _examine(processes, here, shards, sources, recipes, tokenizer, work, progress)
-                decided = _decide(submit, recipe, sources, places, shards, summaries, work, progress)
+                decided = _decide(submit, here, recipe, sources, places, shards, summaries, work, progress, outputs)
                 written = [shard for shard in shards if places[shard.source] != AGAINST]
-                _write(submit, written, sources, decided, work, progress)
+                _write(submit, written, sources, decided, work, progress, outputs)
                 input_sha256 = [future.result() for future in digests]
-            _join(written, work)
+            _join(written, work, outputs)
             _unchanged(inputs, sources)
     except (InputError, UsageError):
         work.discard()  # the same command would fail again: leave nothing behind
@@ -254,6 +258,7 @@ def _examine(
 
 def _decide(
     submit: Submit,
+    here: Submit,
     recipe: Recipe,
     sources: list[Source],
     given: list[int],
@@ -261,6 +266,7 @@ def _decide(
     summaries: list[Summary],
     work: Work,
     progress: Progress,
+    outputs: Collection[str],
 ) -> Decided:
     folder = work.folder("decide")
     done = folder / "decided.json"
@@ -268,14 +274,21 @@ def _decide(
         return msgspec.json.decode(done.read_bytes(), type=Decided)
     starts = deciding.bases(shards, summaries)
     folders = (work.folder("examine"), work.folder("compare"), folder, work.folder("spill"))
-    decided = deciding.decide(recipe, sources, given, starts, *folders, submit, progress)
+    pairs = "duplicates.parquet" in outputs
+    decided = deciding.decide(recipe, sources, given, starts, *folders, submit, here, progress, pairs=pairs)
     with whole(done) as file:
         file.write(msgspec.json.encode(decided))
     return decided
 
 
 def _write(
-    submit: Submit, shards: list[Shard], sources: list[Source], decided: Decided, work: Work, progress: Progress
+    submit: Submit,
+    shards: list[Shard],
+    sources: list[Source],
+    decided: Decided,
+    work: Work,
+    progress: Progress,
+    outputs: Collection[str],
 ) -> None:
     to = work.folder("write")
     examined, folder = work.folder("examine"), work.folder("decide")
@@ -286,19 +299,31 @@ def _write(
     )
     progress.stage("Writing", len(shards))
     todo = [
-        (shard, (shard, sources[shard.source], decided.bases[shard.index], before[shard.index], examined, folder, to))
+        (
+            shard,
+            (
+                shard,
+                sources[shard.source],
+                decided.bases[shard.index],
+                before[shard.index],
+                examined,
+                folder,
+                to,
+                outputs,
+            ),
+        )
         for shard in shards
-        if not (to / f"{shard.index:06d}.ledger.parquet").exists()
+        if not done(to, shard).exists()
     ]
     progress.advance(len(shards) - len(todo), 0)
     for shard, _ in each(submit, write, todo):
         progress.advance(1, sum(decided.rows[shard.index]))
 
 
-def _join(shards: list[Shard], work: Work) -> None:
+def _join(shards: list[Shard], work: Work, outputs: Collection[str]) -> None:
     """Join the pieces of the shards into the outputs. A split without rows gets no file, but train always does."""
     pieces, final = work.folder("write"), work.folder("final")
-    for kind in (*SPLITS, "dropped"):
+    for kind in (*SPLITS, *(["dropped"] if "dropped.jsonl" in outputs else [])):
         parts = [pieces / f"{shard.index:06d}.{kind}" for shard in shards]
         if kind in {"validation", "test"} and not any(part.stat().st_size for part in parts):
             (final / f"{kind}.jsonl").unlink(missing_ok=True)
@@ -310,6 +335,8 @@ def _join(shards: list[Shard], work: Work) -> None:
                         out.write(chunk)
     if (work.folder("decide") / "duplicates.parquet").exists():
         shutil.copyfile(work.folder("decide") / "duplicates.parquet", final / "duplicates.parquet")
+    if "ledger.parquet" not in outputs:
+        return
     with whole(final / "ledger.parquet") as out, pq.ParquetWriter(out, LEDGER, compression="zstd") as ledger:
         # Row groups of a fixed number of rows, so that the file does not depend on the size of the shards.
         for table in _regrouped(pieces / f"{shard.index:06d}.ledger.parquet" for shard in shards):

@@ -10,17 +10,20 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from phi3data.engine.facts import ROW_BITS
+from phi3data.engine.verify import read
 from phi3data.similarity import buckets
 from phi3data.similarity.bands import BANDS
+from phi3data.workers import in_order
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import duckdb
     from numpy.typing import NDArray
+
+    from phi3data.workers import Submit
 
 _PAIRS = 4_000_000  # that are held before those found more than once are dropped (32 MB)
 _KEYS = 20_000_000  # that are held at a time (80 MB): all bands of a small data set, a few of a large one
@@ -31,15 +34,16 @@ class _Keys(NamedTuple):
 
     files: list[tuple[Path, NDArray[np.int32]]]
 
-    def of(self, bands: list[int]) -> dict[int, NDArray[np.uint32]]:
+    def of(self, bands: list[int], here: Submit) -> dict[int, NDArray[np.uint32]]:
         """Return the keys of some bands."""
-        found: dict[int, list[NDArray[np.uint32]]] = {band: [] for band in bands}
-        for path, places in self.files:
-            table = _read(path, [f"band{band}" for band in found])
-            for band, keys in found.items():
-                column = np.asarray(table[f"band{band}"])
-                keys.append(column if len(places) == len(column) else column[places])
-        return {band: np.concatenate(keys) for band, keys in found.items()}
+
+        def keys(file: tuple[Path, NDArray[np.int32]]) -> list[NDArray[np.uint32]]:
+            path, places = file
+            columns = [np.asarray(column) for column in read(path, [f"band{band}" for band in bands]).columns]
+            return [column if len(places) == len(column) else column[places] for column in columns]
+
+        parts = in_order(here, keys, self.files)
+        return dict(zip(bands, map(np.concatenate, zip(*parts, strict=True)), strict=True))
 
 
 def _keys(seqs: NDArray[np.int64], examined: Path) -> _Keys:
@@ -47,22 +51,16 @@ def _keys(seqs: NDArray[np.int64], examined: Path) -> _Keys:
     files: list[tuple[Path, NDArray[np.int32]]] = []
     for mine in np.split(seqs, np.flatnonzero(np.diff(shards)) + 1):
         path = examined / f"{mine[0] >> ROW_BITS:06d}.bands.parquet"
-        held = np.asarray(_read(path, ["seq"])["seq"])
+        held = np.asarray(read(path, ["seq"])["seq"])
         files.append((path, np.searchsorted(held, mine).astype(np.int32)))
     return _Keys(files)
 
 
-def _read(path: Path, names: list[str]) -> pa.Table:
-    """Read some columns of a small file: `read_table` takes five times as long to get going."""
-    with pq.ParquetFile(path) as file:
-        return file.read(names, use_threads=False)
-
-
-def nominate(connection: duckdb.DuckDBPyConnection, examined: Path) -> int:
+def nominate(connection: duckdb.DuckDBPyConnection, examined: Path, here: Submit) -> int:
     """Make the table `nominated` of pairs of rows of the view `candidates` that share the key of a band.
 
     The rows that share one with too many to be compared with all of them make the table `crowded`; returns how many
-    these are.
+    these are. `here` takes tasks for threads.
     """
     seqs = np.asarray(connection.sql("SELECT seq FROM candidates ORDER BY seq").fetchnumpy()["seq"], np.int64)
     found, many = [np.zeros(0, np.uint64)], np.zeros(len(seqs), np.bool_)
@@ -70,15 +68,14 @@ def nominate(connection: duckdb.DuckDBPyConnection, examined: Path) -> int:
     step = max(1, min(BANDS, _KEYS // max(1, len(seqs))))
     for first in range(0, BANDS if len(seqs) else 0, step):
         bands = list(range(first, min(first + step, BANDS)))
-        columns = keys.of(bands)
-        for band in bands:
-            near, crowd = buckets.pairs(columns[band])
+        columns = keys.of(bands, here)
+        for band, (near, crowd) in zip(bands, in_order(here, buckets.pairs, columns.values()), strict=True):
             found.append(near)
             if len(crowd.rows):
                 many[crowd.rows] = True
                 ids, places = _wanted(connection, seqs[crowd.rows])
                 after = (band + 1) % BANDS
-                following = columns[after] if after in columns else keys.of([after])[after]
+                following = columns[after] if after in columns else keys.of([after], here)[after]
                 found.append(buckets.thinned(crowd, following[crowd.rows], ids, places))
             if sum(map(len, found[1:])) > max(_PAIRS, len(found[0])):
                 found = [buckets.distinct(found)]

@@ -1,6 +1,7 @@
 """Write: the decisions on one shard → its pieces of train, validation, test, dropped rows and ledger.
 
-A pure function of the shard, its facts and its decisions. Pieces are joined in the order of the shards afterwards.
+A pure function of the shard, its facts and its decisions; an empty file comes last and says that it is done.
+Pieces are joined in the order of the shards afterwards.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple
 import msgspec
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from phi3data.engine.facts import ROW_BITS
@@ -22,7 +22,7 @@ from phi3data.steps.balance import NONE, REPEATED
 from phi3data.steps.split import SPLITS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from numpy.typing import NDArray
 
@@ -49,6 +49,8 @@ _FACTS = [
     "line", "record", "sub", "offset", "length", "dropped", "step", "reason", "evidence", "label", "balanced_by",
     "tokens", "supervised", "row_offset", "row_length",
 ]  # fmt: skip
+_PLACES = ["dropped", "step", "row_offset", "row_length"]
+_FATES = ["seq", "split", "times"]
 _HEAD = ("row_id", "source", "line", "step", "reason", "evidence")  # of a dropped row
 _KEPT, _CHANGED, _DROPPED = range(3)
 _ACTIONS = pa.array(["kept", "changed", "dropped"])
@@ -56,33 +58,78 @@ _CHUNK = 2**20
 _encode = msgspec.json.Encoder().encode
 
 
-def write(shard: Shard, source: Source, base: Base, before: list[int], examined: Path, decided: Path, to: Path) -> None:
-    """Write the pieces of a shard to `to`; the ledger's piece comes last and says that the shard is done.
+def done(to: Path, shard: Shard) -> Path:
+    """Return the file that says that the pieces of a shard are complete."""
+    return to / f"{shard.index:06d}.done"
+
+
+def write(
+    shard: Shard,
+    source: Source,
+    base: Base,
+    before: list[int],
+    examined: Path,
+    decided: Path,
+    to: Path,
+    outputs: Collection[str],
+) -> None:
+    """Write the pieces of a shard to `to`, those of dropped rows and ledger where they are among `outputs`.
 
     `before` counts the rows that earlier shards give to each split, so that output lines can be numbered.
     """
     name = f"{shard.index:06d}"
-    first = shard.index << ROW_BITS
-    mine = [("seq", ">=", first), ("seq", "<", first + (1 << ROW_BITS))]
+    told = {"dropped.jsonl", "ledger.parquet"} & set(outputs)
     with pq.ParquetFile(examined / f"{name}.facts.parquet") as file:
-        facts = file.read(_FACTS, use_threads=False)
-    fates = _fates(facts, pq.read_table(decided / "decisions.parquet", filters=mine, use_threads=False))
+        facts = file.read(_FACTS if told else _PLACES, use_threads=False)
+    fates = _fates(facts, _decisions(decided / "decisions.parquet", shard, None if told else _FATES))
     lines = (examined / f"{name}.rows").read_bytes()
     places = np.asarray(facts["row_offset"].fill_null(0)), np.asarray(facts["row_length"].fill_null(0))
     for number, split in enumerate(SPLITS):
         rows = np.flatnonzero(fates.split == number)
         with whole(to / f"{name}.{split}") as out:
             out.writelines(_runs(memoryview(lines), *places, np.repeat(rows, fates.times[rows])))
+    if told:
+        _tell(facts, fates, shard, source, base, before, to, outputs)
+    with whole(done(to, shard)):
+        pass
+
+
+def _tell(
+    facts: pa.Table,
+    fates: _Fates,
+    shard: Shard,
+    source: Source,
+    base: Base,
+    before: list[int],
+    to: Path,
+    outputs: Collection[str],
+) -> None:
+    """Write what became of the rows: those that are dropped, and the ledger."""
+    name = f"{shard.index:06d}"
     ledger = _ledger(facts, fates, source, base, before)
-    with whole(to / f"{name}.dropped") as dropped, Path(source.path).open("rb") as raw:
-        gone = np.flatnonzero(fates.actions == _DROPPED)
-        columns = [ledger[column].take(gone).to_pylist() for column in _HEAD]
-        spans = zip(*(facts[column].take(gone).to_pylist() for column in ("offset", "length")), strict=True)
-        for (offset, length), *values in zip(spans, *columns, strict=True):
-            _write_dropped(dropped, raw, dict(zip(_HEAD, values, strict=True)), offset, length)
-    with whole(to / f"{name}.ledger.parquet") as file:
-        # Read once more, and packed then.
-        pq.write_table(_with_copies(ledger, facts, fates), file, compression="none", use_dictionary=False)
+    if "dropped.jsonl" in outputs:
+        with whole(to / f"{name}.dropped") as dropped, Path(source.path).open("rb") as raw:
+            gone = np.flatnonzero(fates.actions == _DROPPED)
+            columns = [ledger[column].take(gone).to_pylist() for column in _HEAD]
+            spans = zip(*(facts[column].take(gone).to_pylist() for column in ("offset", "length")), strict=True)
+            for (offset, length), *values in zip(spans, *columns, strict=True):
+                _write_dropped(dropped, raw, dict(zip(_HEAD, values, strict=True)), offset, length)
+    if "ledger.parquet" in outputs:
+        with whole(to / f"{name}.ledger.parquet") as file:
+            # Read once more, and packed then.
+            pq.write_table(_with_copies(ledger, facts, fates), file, compression="none", use_dictionary=False)
+
+
+def _decisions(path: Path, shard: Shard, columns: list[str] | None) -> pa.Table:
+    """Read the decisions on a shard: these are ordered by row, and some thousand are read at a time."""
+    first = shard.index << ROW_BITS
+    last = first + (1 << ROW_BITS) - 1
+    with pq.ParquetFile(path) as file:
+        places = [file.metadata.row_group(number).column(0).statistics for number in range(file.num_row_groups)]
+        groups = [number for number, seq in enumerate(places) if seq.max >= first and seq.min <= last]
+        found = file.read_row_groups(groups, columns, use_threads=False)
+    start, end = np.searchsorted(np.asarray(found["seq"]), [first, last])
+    return found.slice(start, end - start)
 
 
 class _Fates(NamedTuple):
@@ -156,6 +203,8 @@ def _ledger(facts: pa.Table, fates: _Fates, source: Source, base: Base, before: 
 
 def _replaced(column: pa.ChunkedArray, mask: NDArray[np.bool_], values: Any) -> pa.ChunkedArray:
     """Return a column with other values at the places of a mask."""
+    import pyarrow.compute as pc  # takes 60 ms, and not every run gets here
+
     values = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
     return pc.replace_with_mask(column, pa.array(mask), values)
 

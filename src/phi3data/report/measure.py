@@ -17,6 +17,7 @@ from phi3data.report.profile import (
     Profile,
     ReasonCount,
     SourceProfile,
+    Tally,
     TokenProfile,
 )
 from phi3data.report.verdict import judge
@@ -63,6 +64,40 @@ def measure(run: Run) -> Profile:
         return _profile(run, db)
 
 
+def tally(run: Run) -> Tally:
+    """Return what a run whose outputs are complete did to how many rows."""
+    with connect(run.work.folder("examine"), run.decided.bases, run.work.folder("spill"), run.given) as db:
+        decisions = parquet(run.work.folder("decide") / "decisions.parquet")
+        # What examining said of rows, which is little, and what was decided are counted each for itself.
+        db.execute(
+            f"""
+            CREATE VIEW decided AS SELECT * FROM {decisions};
+            CREATE TEMP TABLE told AS
+            SELECT seq, source, given, dropped, step, reason, changes IS NOT NULL AS changed FROM facts
+            WHERE dropped OR changes IS NOT NULL;
+            CREATE TEMP TABLE gone AS
+            SELECT step, code, count(*) AS rows FROM decided WHERE split IS NULL GROUP BY ALL
+            UNION ALL SELECT step, reason, count(*) FROM told WHERE dropped AND given <> {AGAINST} GROUP BY ALL
+            """  # noqa: S608 (the only thing put in is a path of ours, quoted)
+        )
+        [kept] = _row(db, "SELECT count(split) FROM decided")
+        [changed] = _row(db, "SELECT count(*) FROM told JOIN decided USING (seq) WHERE changed AND split IS NOT NULL")
+        [dropped] = _row(db, "SELECT coalesce(sum(rows), 0)::BIGINT FROM gone")
+        unread = db.execute(
+            f"SELECT source, count(*) FROM told WHERE given = {AGAINST} AND step = 'read' GROUP BY 1 ORDER BY 1"  # noqa: S608
+        ).fetchall()
+        return Tally(
+            rows_in=kept + dropped,
+            rows_kept=kept,
+            rows_changed=changed,
+            rows_dropped=dropped,
+            rows_added=run.decided.balanced.added if run.decided.balanced else 0,
+            dropped=_reasons(db, "SELECT step, code, rows FROM gone"),
+            balance=_balance(run),
+            unread={run.sources[number].name: count for number, count in unread},
+        )
+
+
 def _profile(run: Run, db: duckdb.DuckDBPyConnection) -> Profile:
     rows_in, kept, changed = _row(
         db, "SELECT count(*), count(fate), count(*) FILTER (fate IS NOT NULL AND changes IS NOT NULL) FROM rows"
@@ -82,10 +117,10 @@ def _profile(run: Run, db: duckdb.DuckDBPyConnection) -> Profile:
         rows_added=run.decided.balanced.added if run.decided.balanced else 0,
         outputs={name: rows for name, rows in outputs.items() if rows or name == "train.jsonl"},
         sources=[_source(run, number, db) for number, place in enumerate(run.given) if place != AGAINST],
-        dropped=_reasons(db, "SELECT final_step, final_reason FROM rows WHERE fate IS NULL"),
+        dropped=_reasons(db, "SELECT final_step, final_reason, 1 FROM rows WHERE fate IS NULL"),
         changed=_reasons(
             db,
-            "SELECT split_part(change, '/', 1), split_part(change, '/', 2) "
+            "SELECT split_part(change, '/', 1), split_part(change, '/', 2), 1 "
             "FROM (SELECT unnest(changes) AS change FROM rows WHERE fate IS NOT NULL)",
         ),
         tokens=tokens,
@@ -125,7 +160,9 @@ def _row(db: duckdb.DuckDBPyConnection, query: str) -> Any:
 
 
 def _reasons(db: duckdb.DuckDBPyConnection, query: str) -> list[ReasonCount]:
-    found = db.execute(f"SELECT step, reason, count(*) FROM ({query}) AS t(step, reason) GROUP BY 1, 2").fetchall()  # noqa: S608 (a query of ours)
+    found = db.execute(
+        f"SELECT step, reason, sum(rows)::BIGINT FROM ({query}) AS t(step, reason, rows) GROUP BY 1, 2"  # noqa: S608 (ours)
+    ).fetchall()
     found.sort(key=lambda row: (STEPS.index(row[0]), -row[2], row[1]))
     return [ReasonCount(step=step, reason=reason, title=title(reason), rows=rows) for step, reason, rows in found]
 

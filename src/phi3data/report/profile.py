@@ -116,6 +116,19 @@ class Example(msgspec.Struct, kw_only=True):
     raw: str = ""
 
 
+class Tally(msgspec.Struct, kw_only=True):
+    """What a command of one step tells at its end; the names are those of `Profile`."""
+
+    rows_in: int
+    rows_kept: int
+    rows_changed: int
+    rows_dropped: int
+    rows_added: int
+    dropped: list[ReasonCount]
+    balance: BalanceProfile | None
+    unread: dict[str, int]  # file that is only compared with → rows of it that could not be read
+
+
 class Profile(msgspec.Struct, kw_only=True):
     """Everything that a report shows about one run of `prepare`."""
 

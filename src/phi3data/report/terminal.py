@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from phi3data.report.profile import BalanceProfile, Profile, ReasonCount
+    from phi3data.report.profile import BalanceProfile, Profile, ReasonCount, Tally
 
 _REASONS = 12
 _GROUPS = 12
@@ -43,7 +43,7 @@ def summary(profile: Profile, output: str) -> str:
     return "\n".join(lines)
 
 
-def brief(profile: Profile, output: str) -> str:
+def brief(profile: Profile | Tally, output: str) -> str:
     """Return the one or two lines that end a single step."""
     parts = [f"{profile.rows_in:,} rows in", f"{profile.rows_kept:,} kept"]
     if profile.rows_changed:

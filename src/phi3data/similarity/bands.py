@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from phi3data.similarity.plain import GOLDEN, mixed
+from phi3data.similarity.texts import compiled
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -31,6 +32,10 @@ def keys(signatures: Signatures) -> NDArray[np.uint32]:
     32 bits are enough: keys of one band that are equal by chance, one pair in four thousand million, fail when the
     texts are compared.
     """
+    if compiled.loaded:
+        out = np.empty((len(signatures.values), BANDS), np.uint32)
+        compiled.keys(signatures.values, out, VALUES)
+        return out
     grouped = signatures.values[:, : BANDS * VALUES].reshape(-1, BANDS, VALUES).astype(np.uint64)
     total = np.zeros(grouped.shape[:2], np.uint64)
     with np.errstate(over="ignore"):

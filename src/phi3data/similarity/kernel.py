@@ -11,19 +11,27 @@ from zlib import crc32
 
 import numpy as np
 
-from phi3data.jit import kernel
+from phi3data.jit import Number, address, inlined, kernel, load64
 from phi3data.similarity.plain import GOLDEN, MIX_1, MIX_2, UNSPACED, WIDTH
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def _crc_table() -> NDArray[np.uint32]:
-    # crc32 of one byte is table[0xFF ^ byte] ^ 0x00FFFFFF, turned over.
-    return np.array([crc32(bytes([place ^ 0xFF])) ^ 0xFFFFFFFF ^ 0x00FFFFFF for place in range(256)], np.uint32)
+def _crc_tables() -> NDArray[np.uint32]:
+    # crc32 of one byte is table[0xFF ^ byte] ^ 0x00FFFFFF, turned over. Table n + 1 is that of a byte n places before.
+    first = np.array([crc32(bytes([place ^ 0xFF])) ^ 0xFFFFFFFF ^ 0x00FFFFFF for place in range(256)], np.uint32)
+    tables = [first]
+    for _ in range(7):
+        tables.append(tables[-1] >> np.uint32(8) ^ first[tables[-1] & np.uint32(255)])
+    return np.concatenate(tables)
 
 
-_CRC = _crc_table()
+_CRC = _crc_tables()
+# A byte eight times: what finds white space, what is beyond ASCII, and capital letters among 8 bytes at once.
+_ONES, _HIGHS, _ABOVE_SPACE, _FROM_A, _AFTER_Z = (
+    np.uint64(0x0101010101010101 * byte) for byte in (1, 0x80, 33, 0x80 - 65, 0x80 - 91)
+)
 _RANGES = np.array(UNSPACED, np.uint32)
 _GOLDEN, _MIX_1, _MIX_2 = np.uint64(GOLDEN), np.uint64(MIX_1), np.uint64(MIX_2)
 
@@ -58,14 +66,47 @@ def _unspaced(buffer: NDArray[np.uint8], at: int) -> int:
     return 0
 
 
+@inlined
+def _entry(table: Number, x: Number) -> Number:
+    return _CRC[np.uint64(256 * table) + (x & np.uint64(255))]
+
+
+@inlined
+def _crc_of_8(x: Number) -> Number:
+    """Return the CRC of 8 bytes, into the first of which that of what stands before is put. Leading zeros add none."""
+    low = _entry(7, x) ^ _entry(6, x >> np.uint64(8)) ^ _entry(5, x >> np.uint64(16)) ^ _entry(4, x >> np.uint64(24))
+    x >>= np.uint64(32)
+    return low ^ (
+        _entry(3, x) ^ _entry(2, x >> np.uint64(8)) ^ _entry(1, x >> np.uint64(16)) ^ _entry(0, x >> np.uint64(24))
+    )
+
+
 @kernel
 def _words(buffer: NDArray[np.uint8], low: int, high: int, out: NDArray[np.uint32]) -> int:
-    """Write the CRC of each token of a text to `out` and return how many there are."""
+    """Write the CRC of each token of a text to `out` and return how many there are.
+
+    Up to eight bytes of ASCII at once, as far as they are of one token.
+    """
     count = 0
     crc = np.uint32(0xFFFFFFFF)
     inside = False
     at = low
+    data = address(buffer)
     while at < high:
+        if at + 8 <= high:
+            word = load64(data, at)
+            ends = ((word - _ABOVE_SPACE) | word) & _HIGHS  # the first one tells; those behind it may be wrong
+            word |= ((word + _FROM_A) & ~(word + _AFTER_Z) & _HIGHS) >> np.uint64(2)
+            if not ends:
+                crc = np.uint32(_crc_of_8(word ^ np.uint64(crc)))
+                inside = True
+                at += 8
+                continue
+            bits = ((((ends - np.uint64(1)) & ~ends & _ONES) * _ONES) >> np.uint64(53)) - np.uint64(8)
+            if bits:
+                crc = np.uint32(_crc_of_8((word ^ np.uint64(crc)) << (np.uint64(64) - bits)) ^ (np.uint64(crc) >> bits))
+                inside = True
+                at += int(bits >> np.uint64(3))
         byte = buffer[at]
         if byte <= 32 and (byte == 32 or 9 <= byte <= 13 or byte >= 28):
             if inside:
@@ -149,15 +190,6 @@ def _smallest(
 
 
 @kernel
-def longest(offsets: NDArray[np.int64]) -> int:
-    """Return the length of the longest text in bytes."""
-    most = 0
-    for row in range(len(offsets) - 1):
-        most = max(most, offsets[row + 1] - offsets[row])
-    return most
-
-
-@kernel
 def signatures(
     buffer: NDArray[np.uint8],
     offsets: NDArray[np.int64],
@@ -166,15 +198,15 @@ def signatures(
     b: NDArray[np.uint32],
     signature: NDArray[np.uint32],
     tokens: NDArray[np.int64],
+    words: NDArray[np.uint32],
+    upper: NDArray[np.uint32],
+    hashes: NDArray[np.uint64],
 ) -> None:
     """Fill the signature of each row of `sides` texts, and the number of tokens of its longest text.
 
-    `signature` is of shape (rows, permutations) and full of 0xFFFFFFFF.
+    `signature` is of shape (rows, permutations) and full of 0xFFFFFFFF. There is room in `words`, `upper` and `hashes`
+    for the bytes of the longest text and four more.
     """
-    room = longest(offsets) + 1
-    words = np.empty(room, np.uint32)
-    upper = np.empty(room + 3, np.uint32)
-    hashes = np.empty(room, np.uint64)
     for row in range(len(signature)):
         smallest = signature[row]
         for side in range(sides):
@@ -186,46 +218,100 @@ def signatures(
 
 
 @kernel
+def keys(values: NDArray[np.uint32], out: NDArray[np.uint32], width: int) -> None:
+    """Write the keys of the bands of each signature, of `width` values each, to `out`."""
+    for row in range(len(out)):
+        for band in range(out.shape[1]):
+            total = np.uint64(0)
+            for place in range(band * width, band * width + width):
+                total = _mixed(total * _GOLDEN + np.uint64(values[row, place]))
+            out[row, band] = np.uint32(total >> np.uint64(32))
+
+
+@kernel
+def _sorted(
+    hashes: NDArray[np.uint64], count: int, out: NDArray[np.uint64], to: int, buckets: NDArray[np.int64]
+) -> int:
+    """Write so many hashes to `out`, sorted and each once; return where they end.
+
+    Hashes are as good as random: by their upper bits they stand where they belong, but for some steps.
+    """
+    bits = 4
+    while 1 << bits < min(count, len(buckets) - 1):
+        bits += 1
+    down = np.uint64(64 - bits)
+    for place in range((1 << bits) + 1):
+        buckets[place] = 0
+    for place in range(count):
+        buckets[(hashes[place] >> down) + np.uint64(1)] += 1
+    for place in range(1 << bits):
+        buckets[place + 1] += buckets[place]
+    for place in range(count):
+        bucket = hashes[place] >> down
+        out[to + buckets[bucket]] = hashes[place]
+        buckets[bucket] += 1
+    end = to
+    for place in range(to, to + count):
+        one, at = out[place], end
+        while at > to and out[at - 1] > one:
+            at -= 1
+        if at > to and out[at - 1] == one:
+            continue
+        for behind in range(end, at, -1):
+            out[behind] = out[behind - 1]
+        out[at] = one
+        end += 1
+    return end
+
+
+@kernel
 def sets(
-    buffer: NDArray[np.uint8], offsets: NDArray[np.int64], out: NDArray[np.uint64], starts: NDArray[np.int64]
+    buffer: NDArray[np.uint8],
+    offsets: NDArray[np.int64],
+    out: NDArray[np.uint64],
+    starts: NDArray[np.int64],
+    words: NDArray[np.uint32],
+    hashes: NDArray[np.uint64],
+    buckets: NDArray[np.int64],
 ) -> None:
-    """Write the sorted set of shingles of each text to `out` from `starts[text]` to `starts[text + 1]`."""
-    room = longest(offsets) + 1
-    words = np.empty(room, np.uint32)
-    hashes = np.empty(room, np.uint64)
-    end = 0
+    """Write the sorted set of shingles of each text to `out` from `starts[text]` to `starts[text + 1]`.
+
+    There is room in `words` and `hashes` for the bytes of the longest text, in `buckets` for some more than 16.
+    """
     for text in range(len(offsets) - 1):
         count = _shingles(words, _words(buffer, offsets[text], offsets[text + 1], words), 0, hashes)
-        ordered = np.sort(hashes[:count])
-        for place in range(count):
-            if place == 0 or ordered[place] != ordered[place - 1]:
-                out[end] = ordered[place]
-                end += 1
-        starts[text + 1] = end
+        starts[text + 1] = _sorted(hashes, count, out, starts[text], buckets)
 
 
 @kernel
 def shared(
     hashes: NDArray[np.uint64], starts: NDArray[np.int64], groups: NDArray[np.int64], out: NDArray[np.int64]
 ) -> None:
-    """Count for each group of two or three sets what they all have. `groups` is of shape (groups, 2 or 3)."""
+    """Count for each group of two or three sets what they all have. `groups` is of shape (groups, 2 or 3).
+
+    Without branches on what the hashes are: no processor foresees them.
+    """
+    several = groups.shape[1] == 3
     for group in range(len(groups)):
         x, y = groups[group, 0], groups[group, 1]
-        z = groups[group, groups.shape[1] - 1]
-        i, j, k = starts[x], starts[y], starts[z]
+        i, j = starts[x], starts[y]
+        i_end, j_end = starts[x + 1], starts[y + 1]
         count = 0
-        while i < starts[x + 1] and j < starts[y + 1] and k < starts[z + 1]:
-            most = max(hashes[i], hashes[j], hashes[k])
-            if hashes[i] == most and hashes[j] == most and hashes[k] == most:
-                count += 1
-                i += 1
-                j += 1
-                k += 1
-                continue
-            if hashes[i] < most:
-                i += 1
-            if hashes[j] < most:
-                j += 1
-            if hashes[k] < most:
-                k += 1
+        if several:
+            z = groups[group, 2]
+            k, k_end = starts[z], starts[z + 1]
+            while i < i_end and j < j_end and k < k_end:
+                one, other, third = hashes[i], hashes[j], hashes[k]
+                most = max(one, other, third)
+                same = (one == most) & (other == most) & (third == most)
+                count += same
+                i += (one < most) | same
+                j += (other < most) | same
+                k += (third < most) | same
+        else:
+            while i < i_end and j < j_end:
+                one, other = hashes[i], hashes[j]
+                count += one == other
+                i += one <= other
+                j += other <= one
         out[group] = count

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
+from phi3data.native import Kernels
 from phi3data.similarity import plain
 from phi3data.text.normalise import normalise
 
@@ -16,8 +16,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+compiled: Any = Kernels("phi3data.similarity.kernel")
 PERMUTATIONS = 128
 #: Code points, and groups of sets, that take numpy as long as the kernels take to be loaded (about a second).
+_BUCKETS = 2**16  # that hashes are sorted into at most
 SMALL_TEXT, SMALL_GROUPS = 3_000_000, 20_000
 
 
@@ -70,12 +72,11 @@ def signatures(texts: Sequence[str] | pa.Array | Texts, *, sides: int = 1, kerne
     `kernel` chooses how they are made, and changes nothing of what is made.
     """
     if isinstance(texts, Texts) or (_with_kernel(texts) if kernel is None else kernel):
-        from phi3data.similarity import kernel as compiled
-
         buffer, offsets = _buffers(texts)
-        rows = (len(offsets) - 1) // sides
+        rows, room = (len(offsets) - 1) // sides, _longest(offsets) + 4
         signed = Signatures(np.full((rows, PERMUTATIONS), 0xFFFFFFFF, np.uint32), np.zeros(rows, np.int64))
-        compiled.signatures(buffer, offsets, sides, _FACTORS, _TERMS, signed.values, signed.tokens)
+        scratch = np.empty(room, np.uint32), np.empty(room, np.uint32), np.empty(room, np.uint64)
+        compiled.signatures(buffer, offsets, sides, _FACTORS, _TERMS, signed.values, signed.tokens, *scratch)
         return signed
     rows = len(texts) // sides
     values = np.full((rows, PERMUTATIONS), 0xFFFFFFFF, np.uint32)
@@ -92,12 +93,12 @@ def signatures(texts: Sequence[str] | pa.Array | Texts, *, sides: int = 1, kerne
 def sets(texts: Sequence[str] | pa.Array | Texts, *, kernel: bool | None = None) -> Sets:
     """Return the set of shingles of each text; texts and `kernel` as in `signatures`."""
     if isinstance(texts, Texts) or (_with_kernel(texts) if kernel is None else kernel):
-        from phi3data.similarity import kernel as compiled
-
         buffer, offsets = _buffers(texts)
         starts = np.zeros(len(offsets), np.int64)
         hashes = np.empty(int(offsets[-1] - offsets[0]), np.uint64)  # no text has more shingles than bytes
-        compiled.sets(buffer, offsets, hashes, starts)
+        room = _longest(offsets)
+        scratch = np.empty(room, np.uint32), np.empty(room, np.uint64), np.empty(_BUCKETS + 1, np.int64)
+        compiled.sets(buffer, offsets, hashes, starts, *scratch)
         return Sets(hashes[: starts[-1]].copy(), starts)
     found = [np.unique(plain.shingles(text)) for text in _normalised(texts)]
     starts = np.zeros(len(found) + 1, np.int64)
@@ -107,9 +108,7 @@ def sets(texts: Sequence[str] | pa.Array | Texts, *, kernel: bool | None = None)
 
 def shared(sets: Sets, groups: NDArray[np.int64], *, kernel: bool | None = None) -> NDArray[np.int64]:
     """Return for each group of two or three texts (shape (groups, 2 or 3)) how many shingles they all have."""
-    if ("phi3data.similarity.kernel" in sys.modules or len(groups) > SMALL_GROUPS) if kernel is None else kernel:
-        from phi3data.similarity import kernel as compiled
-
+    if (compiled.loaded or len(groups) > SMALL_GROUPS) if kernel is None else kernel:
         out = np.zeros(len(groups), np.int64)
         compiled.shared(sets.hashes, sets.starts, np.ascontiguousarray(groups), out)
         return out
@@ -129,14 +128,14 @@ def compile_kernels(size: int) -> None:
 
 def pays(size: int) -> bool:
     """Tell whether the kernels are worth loading for texts of `size` code points, or are loaded."""
-    return size > SMALL_TEXT or "phi3data.similarity.kernel" in sys.modules
+    return size > SMALL_TEXT or compiled.loaded
 
 
 def _with_kernel(texts: Sequence[str] | pa.Array) -> bool:
     global _left  # noqa: PLW0603 (how much of the start-up time this process has made up for)
-    if _left > 0 and "phi3data.similarity.kernel" not in sys.modules:
+    if _left > 0 and not compiled.loaded:
         _left -= len(texts.buffers()[2] or b"") if isinstance(texts, pa.Array) else sum(map(len, texts))
-    return _left <= 0 or "phi3data.similarity.kernel" in sys.modules
+    return _left <= 0 or compiled.loaded
 
 
 def _normalised(texts: Sequence[str] | pa.Array) -> Sequence[str]:
@@ -153,6 +152,11 @@ def _buffers(texts: Sequence[str] | pa.Array | Texts) -> tuple[NDArray[np.uint8]
             return _arrow(pa.array(_normalised(texts), pa.large_string()))
         return buffer, offsets
     return _arrow(pa.array(texts, pa.large_string()))
+
+
+def _longest(offsets: NDArray[np.int64]) -> int:
+    """Return the length of the longest text in bytes."""
+    return int(np.diff(offsets).max(initial=0))
 
 
 def _arrow(array: Any) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:

@@ -8,12 +8,16 @@ written. The kernels release the GIL.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from phi3data.native import Kernels
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+bare_kernel: Any = Kernels("phi3data.sources.bare_kernel")
 
 _LINE_FEED = 10
 _SHORTEST = len('{"role":"user","content":""}')
@@ -41,18 +45,14 @@ def read(data: bytes, *, encode: bool = True) -> Bare:
 
     Without `encode` there are no lines for an output.
     """
-    from phi3data.sources import bare_kernel
-
     buffer = np.frombuffer(data, np.uint8)
-    try:
-        data.decode()
-    except UnicodeDecodeError:
+    lines, most = bare_kernel.scan(buffer), len(data) // _SHORTEST + 1
+    if lines < 0:
         begins = np.append(0, np.flatnonzero(buffer == _LINE_FEED)[:-1] + 1)
         none = np.zeros(0, np.uint8)
         return Bare(begins, np.zeros_like(begins), none, np.zeros(1, np.int64), none, none, np.zeros_like(begins))
-    lines, most = data.count(b"\n"), len(data) // _SHORTEST + 1
     begins, messages, sizes = (np.zeros(lines, np.int64) for _ in range(3))
     text, encoded = np.empty(len(data), np.uint8), np.empty(len(data) * encode, np.uint8)
-    ends, roles = np.zeros(most + 1, np.int64), np.zeros(most, np.uint8)
-    count, size, written = bare_kernel.read(buffer, begins, text, ends, roles, messages, encoded, sizes)
+    ends, roles, places = np.zeros(most + 1, np.int64), np.zeros(most, np.uint8), np.empty((most, 2), np.int64)
+    count, size, written = bare_kernel.read(buffer, begins, text, ends, roles, messages, encoded, sizes, places)
     return Bare(begins, messages, text[:size], ends[: count + 1], roles[:count], encoded[:written], sizes)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from phi3data.jit import Number, address, inlined, kernel, load8, load64, store8, store64
+from phi3data.jit import Number, address, copied, inlined, kernel, load64, store64
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -39,7 +39,9 @@ for _letter, _meant in zip(b'"\\/bfnrt', b'"\\/\b\f\n\r\t', strict=True):
     _MEANT[_letter] = _meant
 # A byte eight times: a space, the signs that end or escape, and what finds them among 8 bytes at once.
 _ONES, _HIGHS = np.uint64(0x0101010101010101), np.uint64(0x8080808080808080)
-_SPACES, _QUOTES, _BACKSLASHES = (np.uint64(0x0101010101010101 * byte) for byte in (32, 34, 92))
+_SPACES, _QUOTES, _BACKSLASHES, _FEEDS, _SEVENS = (
+    np.uint64(0x0101010101010101 * byte) for byte in (32, 34, 92, 10, 0x7F)
+)
 # How a byte below 32 is written after a backslash; 0 where only \u00.. does.
 _ESCAPED = np.zeros(256, np.uint8)
 for _meant, _letter in zip(b'"\\\b\f\n\r\t', b'"\\bfnrt', strict=True):
@@ -210,20 +212,6 @@ def _message(data: NDArray[np.uint8], at: int, text: NDArray[np.uint8], to: int)
     return at, to_end, role, place, place_end
 
 
-@inlined
-def _copied(source: Number, start: Number, end: Number, target: Number, to: Number) -> Number:
-    """Copy bytes, and return where they end."""
-    while start + 8 <= end:
-        store64(target, to, load64(source, start))
-        start += 8
-        to += 8
-    while start < end:
-        store8(target, to, load8(source, start))
-        start += 1
-        to += 1
-    return to
-
-
 @kernel
 def _quoted(text: NDArray[np.uint8], start: int, end: int, out: NDArray[np.uint8], to: int) -> int:
     """Write a text as the inside of a JSON string, as `msgspec` does; return where it ends."""
@@ -247,6 +235,40 @@ def _quoted(text: NDArray[np.uint8], start: int, end: int, out: NDArray[np.uint8
 
 
 @kernel
+def scan(data: NDArray[np.uint8]) -> int:
+    """Return how many line feeds there are; -1 if the bytes are not UTF-8."""
+    at, end, lines = 0, len(data), 0
+    source = address(data)
+    while at < end:
+        if at + 8 <= end:
+            word = load64(source, at)
+            if word & _HIGHS == 0:
+                feeds = ~((word ^ _FEEDS) + _SEVENS) & _HIGHS
+                if feeds:
+                    lines += int(((feeds >> np.uint64(7)) * _ONES) >> np.uint64(56))
+                at += 8
+                continue
+        byte = data[at]
+        if byte < 0x80:
+            lines += byte == 10
+            at += 1
+            continue
+        size = 2 if byte < 0xE0 else 3 if byte < 0xF0 else 4
+        if byte < 0xC2 or byte > 0xF4 or at + size > end:
+            return -1
+        for place in range(at + 1, at + size):
+            if data[place] & 0xC0 != 0x80:
+                return -1
+        second = data[at + 1]
+        if (byte == 0xE0 and second < 0xA0) or (byte == 0xED and second >= 0xA0):
+            return -1
+        if (byte == 0xF0 and second < 0x90) or (byte == 0xF4 and second >= 0x90):
+            return -1
+        at += size
+    return lines
+
+
+@kernel
 def read(
     data: NDArray[np.uint8],
     lines: NDArray[np.int64],
@@ -256,15 +278,15 @@ def read(
     messages: NDArray[np.int64],
     encoded: NDArray[np.uint8],
     sizes: NDArray[np.int64],
+    places: NDArray[np.int64],
 ) -> tuple[int, int, int]:
     """Read all lines of `data`, each of which ends in a line feed; return how many texts and bytes of these there are.
 
     Line `n` begins at `lines[n]`; so many `messages` are read of it (0: it is left to others), and so many bytes
     (`sizes`) are added to `encoded`, the lines of an output. The text of message `m` ends at `ends[m + 1]` in `text`.
-    The last number is that of the bytes in `encoded`.
+    The last number is that of the bytes in `encoded`. `places`, of shape (messages, 2), is room for where texts stand.
     """
     at = to = count = written = 0
-    places = np.zeros((len(roles), 2), np.int64)
     source, target = address(data), address(encoded)
     for line in range(len(messages)):
         lines[line] = at
@@ -293,15 +315,15 @@ def read(
         messages[line] = count - first
         before = written
         if count > first and len(encoded):
-            written = _copied(address(_HEAD), 0, len(_HEAD), target, written)
+            written = copied(address(_HEAD), 0, len(_HEAD), target, written)
             for message in range(first, count):
                 head = _TURNS[roles[message]]
-                written = _copied(address(head), 0, len(head), target, written)
+                written = copied(address(head), 0, len(head), target, written)
                 if places[message, 0]:
-                    written = _copied(source, places[message, 0], places[message, 1], target, written)
+                    written = copied(source, places[message, 0], places[message, 1], target, written)
                 else:
                     written = _quoted(text, ends[message], ends[message + 1], encoded, written)
-                written = _copied(address(_END), 0, len(_END), target, written)
-            written = _copied(address(_TAIL), 0, len(_TAIL), target, written - 1)
+                written = copied(address(_END), 0, len(_END), target, written)
+            written = copied(address(_TAIL), 0, len(_TAIL), target, written - 1)
         sizes[line] = written - before
     return count, to, written

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 CHUNK = 2**20
+_sync = True  # whether a file that is finished is forced to the disk
 
 
 class Scratch:
@@ -41,17 +42,32 @@ class Scratch:
 
 @contextmanager
 def whole(path: Path) -> Iterator[IO[bytes]]:
-    """Open a temporary file for writing; it takes the name `path` only when all of it is on the disk."""
+    """Open a temporary file for writing; it takes the name `path` only when all of it is on the disk.
+
+    Within `passing` it takes the name when all of it is written.
+    """
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with part.open("wb") as file:
+        with part.open("wb", buffering=CHUNK) as file:
             yield file
             file.flush()
-            os.fsync(file.fileno())
+            if _sync:
+                os.fsync(file.fileno())
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+@contextmanager
+def passing() -> Iterator[None]:
+    """Within, this process does not wait for the disk: no file outlasts it but those that `move` gives their names."""
+    global _sync  # noqa: PLW0603 (of the whole process: files are written by many threads)
+    before, _sync = _sync, False
+    try:
+        yield
+    finally:
+        _sync = before
 
 
 def digest(path: Path) -> str:
@@ -72,6 +88,8 @@ def digest(path: Path) -> str:
 def move(path: Path, to: Path) -> None:
     """Give a finished file another name, on another file system too; the name is never that of half a file."""
     to.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
     try:
         path.replace(to)
     except OSError as error:

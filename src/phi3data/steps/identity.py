@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from phi3data.chat import Conversation, Message
+from phi3data.native import Kernels
 from phi3data.similarity.texts import SMALL_TEXT, Texts
 from phi3data.steps.dedup import GREETING, Identity, identify
-from phi3data.text.normalise import normalise
+from phi3data.text.normalise import characters, normalise
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
+digest_kernel: Any = Kernels("phi3data.steps.digest_kernel")
+identity_kernel: Any = Kernels("phi3data.steps.identity_kernel")
+_LANES = 4  # texts that are digested at a time
+_HEAD = 12  # bytes at most before a message in what is digested, with the one behind it
 _ROLES = {"system": 0, "user": 1, "assistant": 2}
 
 
@@ -38,10 +43,9 @@ class Identities(NamedTuple):
 
 def normal(texts: Texts) -> Texts:
     """Return `normalise` of each text; these texts are as they are."""
-    from phi3data.steps import identity_kernel
-
+    known = characters()
     beyond = np.empty(len(texts.ends) - 1, np.bool_)
-    identity_kernel.beyond(texts.data, texts.ends, beyond)
+    identity_kernel.beyond(texts.data, texts.ends, known, beyond)
     which = np.flatnonzero(beyond)
     data = texts.data.data
     places = zip(texts.ends[which].tolist(), texts.ends[which + 1].tolist(), strict=True)
@@ -49,14 +53,12 @@ def normal(texts: Texts) -> Texts:
     other_ends = _ends([len(text) for text in others])
     out, ends = np.empty(len(texts.data) + int(other_ends[-1]), np.uint8), np.zeros(len(texts.ends), np.int64)
     joined = np.frombuffer(b"".join(others), np.uint8)
-    identity_kernel.fold(texts.data, texts.ends, joined, other_ends, which, out, ends)
+    identity_kernel.fold(texts.data, texts.ends, joined, other_ends, which, known, out, ends)
     return Texts(out, ends)
 
 
 def sides(normal: Texts, roles: NDArray[np.uint8], rows: NDArray[np.int64]) -> Texts:
     """Return two texts a row, of what is asked and of what is answered, from the normal forms of the messages."""
-    from phi3data.steps import identity_kernel
-
     data, ends = np.empty(int(normal.ends[-1]) + len(roles), np.uint8), np.zeros(2 * len(rows) - 1, np.int64)
     identity_kernel.sides(normal.data, normal.ends, roles, rows, data, ends)
     return Texts(data, ends)
@@ -67,15 +69,21 @@ def identities(texts: Texts, normal: Texts, roles: NDArray[np.uint8], rows: NDAr
 
     Those of row `n` are the messages from `rows[n]` to before `rows[n + 1]`.
     """
-    from phi3data.steps import identity_kernel
-
     count = len(rows) - 1
     exact, normalised = np.zeros((count, 2), np.uint64), np.zeros((count, 2), np.uint64)
     prompt, asked = np.zeros(count, np.uint64), np.zeros(count, np.uint64)
     answers, size = np.zeros(count, np.bool_), np.zeros(count, np.int64)
     openings, opened = np.empty(len(roles), np.uint64), np.zeros(count + 1, np.int64)
-    chains = (*texts, *normal, roles, rows)
-    identity_kernel.identify(*chains, GREETING, exact, normalised, prompt, asked, answers, openings, opened, size)
+    room = len(texts.data) + 2 * int(normal.ends[-1]) + 3 * _HEAD * len(roles)
+    chains, begins, firsts = np.empty(room, np.uint8), np.empty(3 * count, np.int64), np.zeros(3 * count + 1, np.int64)
+    cuts, starts = np.empty(len(roles) + 4 * count, np.int64), np.empty(int(np.diff(rows).max(initial=0)) + 1, np.int64)
+    identity_kernel.chains(*texts, *normal, roles, rows, GREETING, chains, begins, firsts, cuts, size, starts)
+    digests = np.empty((int(firsts[-1]), 2), np.uint64)
+    digest_kernel.digests(
+        chains, begins, firsts, cuts, digests, np.zeros(160, np.uint64), np.empty((3, _LANES), np.int64)
+    )
+    made = (prompt, asked, answers, openings, opened)
+    identity_kernel.identify(roles, rows, firsts, digests, exact, normalised, *made)
     return Identities(exact, normalised, prompt, asked, answers, openings[: opened[-1]], opened, size)
 
 

@@ -25,9 +25,12 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
+from phi3data.version import VERSION
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+_KNOWN = ("0.68.",)  # versions of numba whose calls of functions the code below was written for and tried with
 _NATIVE = "NRT_MemInfo_call_dtor"  # what ends the memory of an array: no kernel that is kept has any of its own
 _STUB = f"define linkonce_odr void @{_NATIVE}(ptr %memory) {{\n ret void\n}}"
 _OTHER = (AttributeError, KeyError, RuntimeError)  # what another numba or llvmlite raises than those known here
@@ -134,7 +137,9 @@ def _made_from(module: str) -> str:
     files = (_source(module), Path(__file__).with_name("jit.py"), Path(_source("numba")).with_name("_version.py"))
     parts = [sha256(Path(file).read_bytes()).hexdigest() for file in files]
     chosen = [os.environ.get(name, "") for name in ("NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES")]
-    return repr([parts, chosen, __version__, binding.get_host_cpu_name(), binding.get_host_cpu_features().flatten()])
+    return repr(
+        [VERSION, parts, chosen, __version__, binding.get_host_cpu_name(), binding.get_host_cpu_features().flatten()]
+    )
 
 
 def _compiled(module: str, name: str, arguments: tuple[Any, ...]) -> _Code | None:
@@ -144,7 +149,7 @@ def _compiled(module: str, name: str, arguments: tuple[Any, ...]) -> _Code | Non
     numba: Any = import_module("numba")
     types = numba.types
     function = getattr(getattr(import_module(module), name), "py_func", None)
-    if function is None:  # numba is told to compile nothing
+    if function is None or not numba.__version__.startswith(_KNOWN):  # or numba is told to compile nothing
         return None
     kinds = tuple(
         types.Array(numba.from_dtype(one.dtype), one.ndim, "C") if isinstance(one, np.ndarray) else types.int64

@@ -6,6 +6,7 @@ import re
 from functools import cache
 from itertools import accumulate
 from random import Random
+from typing import Any
 
 import numpy as np
 import pytest
@@ -99,7 +100,7 @@ def test_the_sieve_hides_no_finding(row: list[tuple[str, str]]) -> None:
         assert missed(text, role, mask) == [], (role, text)
 
 
-PATTERNS = {
+PATTERNS: dict[str, list[Any]] = {
     "placeholder": [pattern for _, pattern, _ in placeholder._KINDS],
     "markers": [markers._FOREIGN, markers._TURN, markers._ALPACA, markers._IMAGE],
     "boilerplate": [boilerplate._SELF, boilerplate._REFUSAL],

@@ -7,22 +7,25 @@ necessary condition too, and mostly a sharper one: `tests/rules/test_sieve.py` h
 
 from __future__ import annotations
 
-import unicodedata
 from bisect import bisect_right
-from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from phi3data.chat import ROLES, Message
+from phi3data.native import Kernels
 from phi3data.rules import hints
+from phi3data.rules.characters import character_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
+    from phi3data.rules import sieve_kernel
     from phi3data.rules.screen import Kernel, Mark, Pair
+else:
+    sieve_kernel = Kernels("phi3data.rules.sieve_kernel")
 
 _ASKED = ("loop", "hidden", "nfc", "last", "run", "dense", "pair", "nothing")  # in the order of the kernel's bits
 _SAME = {"letter": "last"}  # questions of the screen that are one here
@@ -115,11 +118,9 @@ class Sieve:
 
     def suspects(self, said: Said) -> NDArray[np.int64]:
         """Return the bits of each text: what of it must be looked at closely."""
-        from phi3data.rules import sieve_kernel
-
         found = np.zeros(len(said.roles), np.int64)
         given = (said.text, said.ends, said.roles, said.rows)
-        sieve_kernel.sieve(*given, *self._automaton, characters(), self._bits, self._of_roles, found)
+        sieve_kernel.sieve(*given, *self._automaton, character_table(), self._bits, self._of_roles, found)
         return found
 
 
@@ -144,33 +145,3 @@ def _hints(marks: Iterable[Mark], given: Iterable[str | bytes], code: str) -> It
 
 def _escaped(piece: str) -> str:
     return "".join(["\\" + letter if letter in "[\\^" else letter for letter in piece])
-
-
-@cache
-def characters() -> NDArray[np.uint8]:
-    """Return what is known of each character of the kernel's table, as the bits that it names.
-
-    They are what this Python says of them, so that the screen and the sieve agree whatever version of Unicode it has.
-    """
-    from phi3data.rules import sieve_kernel
-
-    points = [*range(0x80, sieve_kernel.PLANE), *range(sieve_kernel.EMOJI, sieve_kernel.AFTER_EMOJI)]
-    seconds = {0x1161 + n for n in range(21)} | {0x11A8 + n for n in range(27)}  # that a syllable of Hangul is made of
-    found = []
-    for point in points:
-        character = chr(point)
-        parts = unicodedata.decomposition(character)
-        if " " in parts and parts[0] != "<":
-            seconds.add(int(parts.split()[-1], 16))
-        letter = character.isalpha()
-        found.append(
-            (character not in "\u3000\xa0" and not character.isprintable()) * sieve_kernel.HIDDEN
-            | (unicodedata.combining(character) > 0 or not unicodedata.is_normalized("NFC", character))
-            * sieve_kernel.UNSURE
-            | letter * sieve_kernel.LETTER
-            | (letter or character.isalnum()) * sieve_kernel.SEEN
-            | character.isspace() * sieve_kernel.SPACE
-        )
-    table = np.array([*[0] * 0x80, *found], np.uint8)
-    table[[point for point in seconds if 0x80 <= point < sieve_kernel.PLANE]] |= sieve_kernel.UNSURE
-    return table

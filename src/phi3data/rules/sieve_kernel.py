@@ -11,14 +11,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from phi3data.jit import Number, address, inlined, kernel, load8, load32, load64
+from phi3data.rules.characters import AFTER_EMOJI, EMOJI, HIDDEN, LETTER, PLANE, SEEN, SPACE, UNSURE
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-# What is known of a character beyond ASCII, as bits of the table of characters.
-HIDDEN, UNSURE, LETTER, SEEN, SPACE = 1, 2, 4, 8, 16
-# The characters of the table: the first plane, and emoji behind it; of others nothing is known, and all is asked.
-PLANE, EMOJI, AFTER_EMOJI = 0x10000, 0x1F000, 0x1FC00
 # What is asked of a text, by the place of its bits: those of loops, of characters that do not show, of normal forms, of
 # a cut end, of numbers, of long words, of a pair, of a text that says nothing.
 LOOP, SHOWS, FORM, CUT, NUMBER, WORD, PAIR, NOTHING = range(8)

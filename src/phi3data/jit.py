@@ -35,6 +35,12 @@ def kernel(function: _Function) -> _Function:
     return compiled  # type: ignore[no-any-return]
 
 
+def part(function: _Function) -> _Function:
+    """Compile a function that only kernels call: without what Python needs to call it, and kept with them."""
+    compiled: Any = njit(nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)
+    return compiled  # type: ignore[no-any-return]
+
+
 def inlined(function: _Function) -> _Function:
     """Compile a function into each of its callers.
 

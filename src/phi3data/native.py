@@ -53,6 +53,12 @@ class Kernels:
         """Whether one of them has been called: what that takes is paid for."""
         return bool(self._made)
 
+    @property
+    def kept(self) -> bool:
+        """Whether some of them are on the disk: else the first call takes some ten seconds."""
+        name = self._module.rpartition(".")[2]
+        return any(True for folder in _folders(self._module) for _ in folder.glob(f"{name}.*.kernel"))
+
 
 class _Kernel:
     """A function of a module, compiled for each kind of arguments that it is called with."""

@@ -35,6 +35,7 @@ row = st.lists(turn, min_size=1, max_size=5).map(
 def found(path: Path, monkeypatch: pytest.MonkeyPatch, *, sieved: bool, size: int | None = None, **options: Any) -> Any:
     with monkeypatch.context() as patch:
         patch.setattr(run, "_SIEVED", 0 if sieved else 2**60)
+        patch.setattr(run, "_COMPILED", 0)
         patch.setattr(of_lines, "_PIECE", 3000)
         if size:
             patch.setattr(run, "cut", partial(plan, size=size))
@@ -113,6 +114,7 @@ def test_two_processes_sieve_the_same(tmp_path: Path, monkeypatch: pytest.Monkey
     path = tmp_path / "train.jsonl"
     path.write_bytes(b"\n".join(GOOD_LINES * 30 + BAD) + b"\n")
     monkeypatch.setattr(run, "_SIEVED", 0)
+    monkeypatch.setattr(run, "_COMPILED", 0)
     monkeypatch.setattr(run, "cut", partial(plan, size=20_000))
     whole = phi3data.check(path)
     assert phi3data.check(path, workers=2).findings == whole.findings

@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     FindSimilar = Callable[[list[str]], Iterable[Similar]]
 
 _MANY = 6  # shards of 8 MiB, from which more than one process pays
-_SIEVED = 64 * 2**20  # bytes that a process saves more time on by kernels than it takes to load them
+# Bytes on which a process saves more time by kernels than it takes to load them, and to compile them.
+_SIEVED, _COMPILED = 64 * 2**20, 256 * 2**20
 
 
 class Run:
@@ -156,7 +157,11 @@ class Run:
     def _pays(self, workers: int) -> bool:
         """Tell whether rows are sieved: where numba is there, and as much for each process as loading it takes."""
         sizes = [opened.source.size for opened in self.opened if opened.source and opened.source.layout == "lines"]
-        return not self._project and sum(sizes) >= workers * _SIEVED and can_compare()
+        if self._project or sum(sizes) < workers * _SIEVED or not can_compare():
+            return False
+        from phi3data.native import Kernels
+
+        return sum(sizes) >= workers * _COMPILED or Kernels("phi3data.rules.sieve_kernel").kept
 
     def _in_parallel(self, workers: int) -> Iterator[Linted]:
         from phi3data.workers import in_order, pool

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from phi3data.jit import Number, address, inlined, kernel, load8, load32, load64
+from phi3data.jit import Number, address, inlined, kernel, load8, load32, load64, part
 from phi3data.rules.characters import AFTER_EMOJI, EMOJI, HIDDEN, LETTER, PLANE, SEEN, SPACE, UNSURE
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def _is_white(byte: Number) -> Number:
     return byte == 32 or 9 <= byte <= 13 or 28 <= byte <= 31
 
 
-@kernel
+@part
 def _back(text: int, start: int, at: int, count: int) -> int:
     """Return where the character begins that stands so many before a place, or where the text begins."""
     while at > start and count:
@@ -79,7 +79,7 @@ def _back(text: int, start: int, at: int, count: int) -> int:
     return at
 
 
-@kernel
+@part
 def _on(text: int, at: int, end: int, count: int) -> int:
     """Return where the character begins that stands so many behind a place, or where the text ends."""
     while at < end and count:
@@ -88,7 +88,7 @@ def _on(text: int, at: int, end: int, count: int) -> int:
     return at
 
 
-@kernel
+@part
 def _again(text: int, probe: int, probe_end: int, start: int, end: int) -> bool:
     """Tell whether the bytes of a probe, `_PROBE` and more, stand from `start` to `end` too.
 
@@ -115,7 +115,7 @@ def _again(text: int, probe: int, probe_end: int, start: int, end: int) -> bool:
     return False
 
 
-@kernel
+@part
 def _loops(text: int, start: int, end: int, count: int) -> bool:
     """Do what `repetition.may_loop` does, for a text of so many characters."""
     last = _back(text, start, end, 1)
@@ -128,7 +128,7 @@ def _loops(text: int, start: int, end: int, count: int) -> bool:
     return _again(text, middle, _on(text, middle, end, _PROBE), after, _on(text, after, end, _PERIOD + _PROBE - 1))
 
 
-@kernel
+@part
 def _cut(text: int, start: int, end: int, known: int) -> bool:
     """Tell whether a text ends with a letter, in a line that is no short one; capitals end ASCII as they like."""
     last = load8(text, end - 1)
@@ -140,7 +140,7 @@ def _cut(text: int, start: int, end: int, known: int) -> bool:
     return end - start >= _LINE
 
 
-@kernel
+@part
 def _tokens(text: int, start: int, end: int) -> bool:
     """Tell whether there is a word as long as a token with as many capitals and digits on end, as `skeleton` tells.
 
@@ -175,7 +175,7 @@ def _digit(text: Number, at: Number) -> Number:
     return 48 <= byte <= 57
 
 
-@kernel
+@part
 def _run_end(text: int, at: int, end: int) -> tuple[int, int]:
     """Return where digits end that stand alone or with what `numbers` lets stand between two, and how many they are."""
     count = 0
@@ -197,7 +197,7 @@ def _run_end(text: int, at: int, end: int) -> tuple[int, int]:
     return at, count
 
 
-@kernel
+@part
 def _is_date(text: int, start: int, end: int) -> bool:
     """Tell whether a run of digits is a date, with no long number behind it."""
     if end - start < 10 or load8(text, start + 4) != 45 or load8(text, start + 7) != 45:
@@ -217,7 +217,7 @@ def _is_date(text: int, start: int, end: int) -> bool:
     return True
 
 
-@kernel
+@part
 def _numbers(text: int, start: int, end: int) -> bool:
     """Tell whether there is a run of digits that is no date and no part of a sum, as `numbers.look` does."""
     at = start
@@ -236,7 +236,7 @@ def _numbers(text: int, start: int, end: int) -> bool:
     return False
 
 
-@kernel
+@part
 def _says(text: int, start: int, end: int, characters: int) -> bool:
     """Tell whether a text has as many visible characters as say something."""
     seen = 0
@@ -248,7 +248,7 @@ def _says(text: int, start: int, end: int, characters: int) -> bool:
     return False
 
 
-@kernel
+@part
 def _written(text: int, start: int, end: int) -> int:
     """Return how a text is written, as `language.may_differ` tells texts apart."""
     stop = _on(text, start, end, _LOOK)
@@ -265,7 +265,7 @@ def _written(text: int, start: int, end: int) -> int:
     return 4 if kana else 3
 
 
-@kernel
+@part
 def _script(text: int, start: int, end: int, kind: int) -> int:
     """Return what the scripts of a text say of its language, as in `language`: none, one of two, or that words must."""
     if kind < 2:
@@ -291,7 +291,7 @@ def _script(text: int, start: int, end: int, kind: int) -> int:
     return _WORDS if most == latin else _JAPANESE if most == kana else _CHINESE
 
 
-@kernel
+@part
 def _changes(text: int, start: int, end: int, kind: int, at: int, stop: int, other: int) -> bool:
     """Tell whether an answer, from `at` to `stop`, may be in another language than its question."""
     if kind == other:
@@ -300,7 +300,7 @@ def _changes(text: int, start: int, end: int, kind: int, at: int, stop: int, oth
     return asked != _NONE and answered != _NONE and (asked != answered or asked == _WORDS)
 
 
-@kernel
+@part
 def _copies(text: int, start: int, end: int, at: int, stop: int, characters: int) -> bool:
     """Tell whether an answer, from `at` to `stop`, may be the end of its question, white space around both left out."""
     while stop > at and _is_white(load8(text, stop - 1)):
@@ -322,7 +322,7 @@ def _copies(text: int, start: int, end: int, at: int, stop: int, characters: int
     return same > stop - at
 
 
-@kernel
+@part
 def _hinted(
     text: int, start: int, end: int, moves: int, kinds: int, masks: NDArray[np.int64], width: int, accepting: int
 ) -> int:
@@ -347,7 +347,7 @@ def _hinted(
     return mask
 
 
-@kernel
+@part
 def _asked(text: int, start: int, end: int, bits: NDArray[np.int64], characters: int) -> tuple[int, int, int, int]:
     """Ask of a text what is asked of everybody's: return its bits, and what is to be known for more.
 

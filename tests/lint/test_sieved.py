@@ -120,7 +120,3 @@ def test_two_processes_sieve_the_same(tmp_path: Path, monkeypatch: pytest.Monkey
     assert phi3data.check(path, workers=2).findings == whole.findings
     assert len(whole.findings) > 50
 
-
-def test_small_files_load_no_kernels(tmp_path: Path) -> None:
-    """What takes a second to load must pay."""
-    assert run._SIEVED >= 32 * 2**20

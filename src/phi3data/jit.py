@@ -37,7 +37,8 @@ def kernel(function: _Function) -> _Function:
 
 def part(function: _Function) -> _Function:
     """Compile a function that only kernels call: without what Python needs to call it, and kept with them."""
-    compiled: Any = njit(nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)
+    without: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+    compiled: Any = njit(nogil=True, **without)(function)
     return compiled  # type: ignore[no-any-return]
 
 

@@ -68,6 +68,7 @@ FIRES = [
     ("C517", "Wo ist der Filter und was ist das?", ENGLISH, "the question is in German"),
     ("C517", "列出四张披头士专辑。", ENGLISH, "the question is in Chinese, the answer in English"),
     ("R411", f"Answer this:\n\n{GERMAN}", GERMAN, "the answer repeats the end of the question"),
+    ("R411", f"{GERMAN} \n", GERMAN, "the answer repeats the whole question"),
 ]  # fmt: skip
 
 

@@ -23,7 +23,6 @@ from phi3data.sources import lines
 from phi3data.sources.open import as_row, read
 from phi3data.sources.places import Places
 from phi3data.sources.source import BLANK, Raw, Shard, Source, too_long
-from phi3data.workers import ahead
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -121,6 +120,8 @@ class _Part:
 
     def sieve_lines(self) -> None:
         """Do what `read_lines` does, by kernels where these can; a thread reads ahead, as they do not need the GIL."""
+        from phi3data.workers import ahead
+
         ends = self._facts.line_ends = file.LineEnds()
         for piece, sifted in ahead(self._sifted()):
             if piece.too_long:

@@ -1,8 +1,9 @@
 """Lint: chat files against the rules, without changing anything. Loads nothing heavy.
 
 Follow a row: `opening.py` opens the file and looks at it from outside, `run.py` cuts it, `rows.py` takes a part of it
-row by row, `conversation.py` looks at what is said, `dataset.py` adds up what the rows of a file show together,
-`project.py` what those of all files do, `located.py` says where it is.
+row by row (many at a time where `sifted.py` can), `shape.py` says what a row is that is no plain one, `conversation.py`
+looks at what is said, `dataset.py` adds up what the rows of a file show together, `project.py` what those of all files
+do, `located.py` says where it is.
 """
 
 from __future__ import annotations

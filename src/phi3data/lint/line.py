@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from phi3data import targets
 from phi3data.lint.conversation import Plan, judge
-from phi3data.lint.rows import shape_of
+from phi3data.lint.shape import shape_of
 from phi3data.rules import file
 from phi3data.rules.typed import FastPath, Plain
 from phi3data.sources import lines

@@ -7,27 +7,27 @@ look at, some dozens at a time. Any other line is decoded again without haste, a
 from __future__ import annotations
 
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from phi3data import targets
-from phi3data.chat import Conversation
-from phi3data.findings import Finding
 from phi3data.lint.conversation import Plan, judge
 from phi3data.lint.dataset import FileFacts
 from phi3data.lint.located import Located, in_row
-from phi3data.rules import file, preference, references, schema, texts, tools
+from phi3data.lint.shape import shape_of
+from phi3data.rules import file, references, texts
 from phi3data.rules.typed import Bare, FastPath, Plain
 from phi3data.sources import lines
-from phi3data.sources.open import as_row, read
+from phi3data.sources.open import read
 from phi3data.sources.places import Places
 from phi3data.sources.source import BLANK, Raw, Shard, Source, too_long
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
-    from phi3data.chat import Message
+    from phi3data.chat import Conversation, Message
+    from phi3data.findings import Finding
     from phi3data.lint.sifted import Sifted
     from phi3data.rules.sieve import Said
     from phi3data.sources.reader import Reader
@@ -340,38 +340,3 @@ def _fix(raw: bytes | None, found: Finding) -> str | None:
     from phi3data.fixes.row import fixable
 
     return fixable(raw, found)
-
-
-class Shape(msgspec.Struct, frozen=True):
-    """What a decoded row is: its format, what is wrong with its shape, and the conversations that it still makes."""
-
-    row: dict[str, Any] | None  # None for what is no row
-    format: str
-    findings: list[Finding]
-    conversations: list[Conversation]
-
-
-def shape_of(value: Any, target: targets.TargetProfile, reader: Callable[[], Reader]) -> Shape:
-    """Return the shape of a decoded line: of a preference pair if it is one, else of a chat.
-
-    `reader` is asked for only where there is a row to convert: it brings all formats with it.
-    """
-    row = as_row(value)
-    if isinstance(row, Finding):
-        return Shape(None, "", [row], [])
-    if preference.is_pair(row):
-        return Shape(row, "preference", list(preference.check(row)), [])
-    name = None if row.get("messages") else recognise(row)
-    findings = [*schema.check_row(row, target, recognise), *tools.check(row)]
-    conversations = reader().conversations(row)
-    if isinstance(conversations, Finding):  # what cannot be converted is never passed over in silence
-        return Shape(row, name or "chat", findings or [conversations], [])
-    return Shape(row, name or "chat", findings, conversations)
-
-
-def recognise(row: dict[str, Any]) -> str | None:
-    """Return the raw format of a row that is no chat; plain text cannot be converted, so it is none."""
-    from phi3data.sources.formats import FORMATS, detection
-
-    found = detection.first(row, FORMATS.values())
-    return None if found is None or found.name in {"chat", "plain-text"} else found.name

@@ -31,6 +31,7 @@ from phi3data.sources.source import SHARD
 from phi3data.steps.balance import NO_QUOTA, BalanceConfig
 from phi3data.steps.decontaminate import DecontaminateConfig
 from phi3data.tokens import count
+from phi3data.workers import threads
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -206,10 +207,13 @@ def files(
                 given={} if against is None else {"against": find(against, online=online, without=folder)},
                 outputs=outputs,
             )
+            told: Tally
             try:
-                told = tally(run)
-                for name, path in outputs.items():
-                    move(run.final / name, path)
+                with threads(2) as here:  # one waits for the disk while the other one counts
+                    counted = here(tally, run)
+                    for name, path in outputs.items():
+                        move(run.final / name, path)
+                    told = counted.result()
             finally:
                 run.work.release()
     return told

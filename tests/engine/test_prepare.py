@@ -8,6 +8,7 @@ import gzip
 import io
 import json
 import lzma
+import os
 import random
 import shutil
 from hashlib import sha256
@@ -23,6 +24,7 @@ from hypothesis import strategies as st
 from tests.conftest import chat
 
 import phi3data
+from phi3data import api
 
 OUTPUTS = {
     "train.jsonl",
@@ -437,3 +439,16 @@ def test_splits_by_time_take_the_latest_rows_and_a_column_without_times_is_refus
     assert len(list(prepared.test)) == 4
     with pytest.raises(phi3data.UsageError, match=r"split\.time: no row has a number or an? ISO"):
         phi3data.prepare(rows, {"split": {"time": "month"}})
+
+
+def test_only_what_is_named_is_waited_for(jsonl: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[int] = []
+    monkeypatch.setattr(os, "fsync", synced.append)
+    path = jsonl([chat("one", "a"), chat("one", "a")])
+    named = {"train.jsonl": tmp_path / "new" / "rows.jsonl", "ledger.parquet": tmp_path / "new" / "ledger.parquet"}
+    told = api.files(path, api.only(("dedup",)), named)
+    assert (told.rows_in, told.rows_kept, told.rows_dropped, told.unread) == (2, 1, 1, {})
+    assert sorted(item.name for item in (tmp_path / "new").iterdir()) == ["ledger.parquet", "rows.jsonl"]
+    assert len(synced) == len(named)
+    phi3data.dedup(path, output=tmp_path / "all")
+    assert len(synced) > len(named) + 10

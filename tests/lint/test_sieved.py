@@ -119,4 +119,3 @@ def test_two_processes_sieve_the_same(tmp_path: Path, monkeypatch: pytest.Monkey
     whole = phi3data.check(path)
     assert phi3data.check(path, workers=2).findings == whole.findings
     assert len(whole.findings) > 50
-

@@ -39,13 +39,14 @@ def keepers(
     values = np.concatenate([scores[wanted], scores[wanted]])
     order = np.lexsort((ends[:, 1], -values, ends[:, 0]))
     ends, values = ends[order], values[order]
-    kept = np.full(len(protected), -1, np.int64)
-    score = np.zeros(len(protected))
     rank = np.lexsort((np.arange(len(protected)), ~protected))
     turn = np.empty(len(protected), np.int64)
     turn[rank] = np.arange(len(protected))
     by_turn = np.argsort(turn[ends[:, 0]], kind="stable")
+    # Lists: to look at numbers of an array one by one takes several times as long.
+    kept, score = [-1] * len(protected), [0.0] * len(protected)
+    turns, stays = turn.tolist(), protected.tolist()
     for (row, other), value in zip(ends[by_turn].tolist(), values[by_turn].tolist(), strict=True):
-        if kept[row] < 0 and not protected[row] and turn[other] < turn[row] and kept[other] < 0:
+        if kept[row] < 0 and not stays[row] and turns[other] < turns[row] and kept[other] < 0:
             kept[row], score[row] = other, value
-    return kept, score
+    return np.array(kept, np.int64), np.array(score)

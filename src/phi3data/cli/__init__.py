@@ -54,19 +54,8 @@ def group() -> None:
     """Turn messy text into fine-tuning data for Phi models, and prove it."""
 
 
-class _NoPandas:
-    """Finds pandas absent: pyarrow imports it with the first array (0.25 s), and no command makes a frame."""
-
-    @staticmethod
-    def find_spec(name: str, path: object = None, target: object = None) -> None:  # noqa: ARG004 (as they are passed)
-        """Refuse pandas, and leave any other library to other finders."""
-        if name == "pandas":
-            raise ModuleNotFoundError(name, name=name)
-
-
 def main(args: list[str] | None = None) -> None:
     """Run a command and end the process with its exit code."""
-    sys.meta_path.insert(0, _NoPandas)
     gc.set_threshold(100_000)  # modules are many objects and no garbage, and are looked through again and again
     code = run(group, args)
     if threading.active_count() == 1:

@@ -60,9 +60,10 @@ def main(args: list[str] | None = None) -> None:
     code = run(group, args)
     if threading.active_count() == 1:
         # A process that ends need not take itself apart: a twentieth of a short run, a third of a second of a long one.
-        with suppress(OSError, ValueError):  # closed, or nobody reads
-            sys.stdout.flush()
         atexit._run_exitfuncs()  # what libraries have to do at the end
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError, ValueError):  # closed, or nobody reads
+                stream.flush()
         os._exit(code)
     sys.exit(code)  # an interrupted run: worker processes are waited for
 

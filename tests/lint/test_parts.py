@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -68,6 +69,7 @@ def test_two_processes_find_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyP
     whole = found(path)
     assert len({item.line for item in whole[1]}) > 200
     assert found(path, workers=2) == whole
+    assert not multiprocessing.active_children()
     (tmp_path / "array.json").write_text(json.dumps([json.loads(line) for line in GOOD_LINES * 40], indent=1))
     assert found(tmp_path / "array.json", workers=2) == found(tmp_path / "array.json")
 

@@ -100,6 +100,7 @@ class Run:
             yield from self._placed(together, opened.name, relative(opened.name, self._root))
             if facts.keys is not None:
                 files.append((facts.keys, opened.name))
+        next(parts, None)  # there is no part left, but worker processes to wait for
         if files:
             yield from self._together(files)
         if self._against:

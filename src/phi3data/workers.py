@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -20,6 +21,7 @@ Task = TypeVar("Task")
 Result = TypeVar("Result")
 
 _AHEAD = 3  # items that a thread has ready
+_TURN = 0.0005  # seconds that a thread may run while another one waits
 _KILLED = (
     "a worker process was killed, perhaps for want of memory: finished work is kept; run the same command again, "
     "with fewer workers (-j 1) if it happens again"
@@ -106,12 +108,20 @@ def in_order(submit: Submit, function: Callable[[Task], Result], tasks: Iterable
 
 
 def ahead(items: Iterator[Task]) -> Iterator[Task]:
-    """Yield what an iterator does, which runs in a thread of its own, a few items ahead of the one that is taken."""
+    """Yield what an iterator does, which runs in a thread of its own, a few items ahead of the one that is taken.
+
+    Meanwhile threads take turns more often: one that comes back from a kernel would wait 5 ms for the GIL each time.
+    """
+    before = sys.getswitchinterval()
     with ThreadPoolExecutor(1) as executor:
-        waiting = deque(executor.submit(next, items, None) for _ in range(_AHEAD))
-        while (item := waiting.popleft().result()) is not None:
-            waiting.append(executor.submit(next, items, None))
-            yield item
+        sys.setswitchinterval(min(before, _TURN))
+        try:
+            waiting = deque(executor.submit(next, items, None) for _ in range(_AHEAD))
+            while (item := waiting.popleft().result()) is not None:
+                waiting.append(executor.submit(next, items, None))
+                yield item
+        finally:
+            sys.setswitchinterval(before)
 
 
 def _now(function: Callable[..., Any], *args: Any) -> Future[Any]:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _CHUNK = 2**20
-_PIECE = 2**19  # bytes that are looked at at a time: what is made of them stays in the processor's cache
+_PIECE = 2**20  # bytes that are looked at at a time: what is made of them stays in the processor's cache
 
 
 def shards(source: Source, size: int) -> Iterator[tuple[int, int, int, int]]:
@@ -84,7 +84,7 @@ class Piece(msgspec.Struct, frozen=True):
 
 
 def pieces(source: Source, shard: Shard) -> Iterator[Piece]:
-    """Yield the lines whose first byte lies in the shard, some hundreds of KiB at a time."""
+    """Yield the lines whose first byte lies in the shard, about a mebibyte at a time."""
     with Path(source.path).open("rb", buffering=0) as file:
         start = _first_line(file, source, shard)
         if start is None:

@@ -137,10 +137,14 @@ def clean(path: Path, workers: int) -> None:
         sys.exit(f"{path} is not clean: {found[0].code} in line {found[0].line}; delete it, it is made anew")
 
 
+def _argv(path: Path, workers: int) -> list[str]:
+    """Return the whole command, without the rule that such a file is too large."""
+    return [sys.executable, "-m", "phi3data", "check", str(path), "-j", str(workers), "--ignore", "F105"]
+
+
 def command(path: Path) -> None:
     """Run the whole command in a process of its own."""
-    found = [sys.executable, "-m", "phi3data", "check", str(path), "-j", "1", "--ignore", "F105"]  # too large
-    subprocess.run(found, check=True, capture_output=True)
+    subprocess.run(_argv(path, 1), check=True, capture_output=True)
 
 
 def _clock() -> float:
@@ -162,20 +166,9 @@ def timed(works: dict[str, Callable[[], object]]) -> dict[str, tuple[float, floa
 
 def peak(path: Path, workers: int = 1) -> float:
     """Return the peak memory, in MB, of the command: of its largest process."""
-    command = [
-        sys.executable,
-        "-m",
-        "phi3data",
-        "check",
-        str(path),
-        "-j",
-        str(workers),
-        "--ignore",
-        "F105",
-    ]  # too large
     code = (
         "import resource, subprocess; "
-        f"subprocess.run({command!r}, check=True, capture_output=True); "
+        f"subprocess.run({_argv(path, workers)!r}, check=True, capture_output=True); "
         "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
     )
     ran = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)

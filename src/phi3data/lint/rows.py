@@ -79,10 +79,7 @@ def lint(job: Job) -> Linted:
     with Places(job.source) as places:
         part = _Part(job, places)
         if job.source.layout == "lines" and not job.source.tabular:
-            if job.sieved:
-                part.sieve_lines()
-            else:
-                part.read_lines()
+            part.read_lines()
         else:
             part.read_records()
         return part.close()
@@ -107,31 +104,31 @@ class _Part:
         return Reader(self._job.source, SourceConfig(format="chat"))
 
     def read_lines(self) -> None:
-        """Look at every line that begins in the shard."""
-        block = lines.block(self._job.source, self._job.shard)
-        ends = self._facts.line_ends = file.LineEnds()
-        if block.returns:
-            ends.add(block.lines, self._line + 1, ended=block.ended)
+        """Look at every line that begins in the shard, by kernels where these pay and can.
+
+        A thread reads ahead for these, as they do not need the GIL.
+        """
+        if self._job.sieved:
+            from phi3data.workers import ahead
+
+            pieces = ahead(self._sifted())
         else:
-            ends.count(len(block.lines), ended=block.ended)
-        last = -1 if block.ended or block.too_long else len(block.lines) - 1
-        offset = self._read(block.lines, block.start, last)
-        self._read_overlong(block.too_long, offset)
-
-    def sieve_lines(self) -> None:
-        """Do what `read_lines` does, by kernels where these can; a thread reads ahead, as they do not need the GIL."""
-        from phi3data.workers import ahead
-
+            pieces = ((piece, None) for piece in lines.pieces(self._job.source, self._job.shard))
         ends = self._facts.line_ends = file.LineEnds()
-        for piece, sifted in ahead(self._sifted()):
+        for piece, sifted in pieces:
+            returns = b"\r" in piece.data
             if piece.too_long:
-                self._read_overlong(piece.too_long, piece.start)
-            elif sifted and b"\r" not in piece.data:
+                self._look(_Row(piece.start, piece.too_long, self._line, self._line, too_long(piece.too_long)))
+                self._line += 1
+            elif sifted and not returns:
                 ends.count(len(sifted.sizes), ended=piece.ended)
                 self._take_sifted(piece, sifted)
             else:
                 found = piece.data[:-1].split(b"\n")
-                ends.add(found, self._line + 1, ended=piece.ended)
+                if returns:
+                    ends.add(found, self._line + 1, ended=piece.ended)
+                else:
+                    ends.count(len(found), ended=piece.ended)
                 self._read(found, piece.start, -1 if piece.ended else len(found) - 1)
         self._record = self._line
 
@@ -145,22 +142,14 @@ class _Part:
             waiting = waiting - 1 if waiting else 0 if found else _WAIT
             yield piece, found
 
-    def _read(self, found: list[bytes], offset: int, last: int) -> int:
-        """Look at lines; `last` is the number of the file's last line, if that has no end. Return where they end."""
+    def _read(self, found: list[bytes], offset: int, last: int) -> None:
+        """Look at lines; `last` is the number of the file's last line, if that has no end."""
         for at in range(0, len(found), _AT_ONCE):
             piece = found[at : at + _AT_ONCE]
             if not self._take_bare(piece, offset, self._line):
                 self._read_each(piece, offset, self._line, last - at)
             offset += sum(map(len, piece)) + len(piece)
             self._line += len(piece)
-        self._record = self._line
-        return offset
-
-    def _read_overlong(self, size: int, offset: int) -> None:
-        if size:
-            self._look(_Row(offset, size, self._line, self._line, too_long(size)))
-            self._line += 1
-            self._record = self._line
 
     def _read_each(self, piece: list[bytes], offset: int, line: int, last: int) -> None:
         """Look at lines one by one; `last` is the number of the file's last line, if that has no end."""
@@ -211,7 +200,6 @@ class _Part:
             raw = piece.data[start : start + int(sizes[number])]
             self._place(_Row(piece.start + start, len(raw), line + number, line + number, None, raw, found[number]))
         self._line += len(sizes)
-        self._record = self._line
 
     def _count_said(self, said: Said, line: int) -> None:
         """Do what `_count` does, for rows whose texts are not decoded."""

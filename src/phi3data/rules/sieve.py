@@ -22,10 +22,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from phi3data.rules import sieve_kernel
     from phi3data.rules.screen import Kernel, Mark, Pair
-else:
-    sieve_kernel = Kernels("phi3data.rules.sieve_kernel")
+
+sieve_kernel = Kernels("phi3data.rules.sieve_kernel")
 
 _ASKED = ("loop", "hidden", "nfc", "last", "run", "dense", "pair", "nothing")  # in the order of the kernel's bits
 _SAME = {"letter": "last"}  # questions of the screen that are one here
@@ -79,9 +78,8 @@ class Said:
         place = np.arange(len(self.roles)) - np.repeat(self.rows[:-1], counts)
         spelled = (self.roles.astype(np.uint64) + np.uint64(1)) << (2 * np.minimum(place, 31)).astype(np.uint64)
         codes = np.add.reduceat(spelled, self.rows[:-1])
-        codes[counts >= _LONG] = np.flatnonzero(counts >= _LONG).astype(np.uint64) | np.uint64(
-            1 << 63
-        )  # none has an order in common with another
+        long = np.flatnonzero(counts >= _LONG)  # of these none has an order in common with another
+        codes[long] = long.astype(np.uint64) | np.uint64(1 << 63)
         for code in np.unique(codes):
             rows = np.flatnonzero(codes == code).tolist()
             first, last = self.rows[rows[0] : rows[0] + 2]

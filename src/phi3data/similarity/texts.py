@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 compiled: Any = Kernels("phi3data.similarity.kernel")
 PERMUTATIONS = 128
-#: Code points, and groups of sets, that take numpy as long as the kernels take to be loaded (about a second).
 _BUCKETS = 2**16  # that hashes are sorted into at most
+#: Code points, and groups of sets, that take numpy as long as the kernels take to be loaded (about a second).
 SMALL_TEXT, SMALL_GROUPS = 3_000_000, 20_000
 
 

@@ -29,14 +29,13 @@ class Block(msgspec.Struct, frozen=True):
     """The lines that begin in a shard, without their ends.
 
     A last line that is longer than `MAX_RECORD` is not among them: `too_long` is its length in bytes, else 0. `ended`
-    tells whether the last line has a line end, `returns` whether there may be a carriage return in them.
+    tells whether the last line has a line end.
     """
 
     start: int
     lines: list[bytes]
     too_long: int
     ended: bool
-    returns: bool
 
     @property
     def total(self) -> int:
@@ -112,7 +111,7 @@ def block(source: Source, shard: Shard) -> Block:
     lines = found.data.split(b"\n")
     if not lines[-1]:
         lines.pop()
-    return Block(found.start, lines, found.too_long, found.ended, returns=b"\r" in found.data)
+    return Block(found.start, lines, found.too_long, found.ended)
 
 
 def read(source: Source, shard: Shard) -> Iterator[Raw]:

@@ -8,12 +8,14 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from multiprocessing import get_context, parent_process
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from phi3data.errors import WorkerError
+
+if TYPE_CHECKING:
+    from concurrent.futures import ProcessPoolExecutor
 
 Submit = Callable[..., "Future[Any]"]
 Key = TypeVar("Key")
@@ -37,18 +39,30 @@ def cpus() -> int:
 def pool(workers: int) -> Iterator[Submit]:
     """Give a function that submits tasks to `workers` processes; with one worker tasks run here and now.
 
-    Processes are spawned, not forked: the libraries used here hold threads, which do not survive a fork.
+    Processes are spawned, not forked: the libraries used here hold threads, which do not survive a fork. What they take
+    is loaded with the first task.
     """
     if workers <= 1:
         yield _now
         return
-    executor = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_initialise)
+    started: list[ProcessPoolExecutor] = []
+
+    def submit(function: Callable[..., Any], *args: Any) -> Future[Any]:
+        if not started:
+            from concurrent.futures import ProcessPoolExecutor
+            from multiprocessing import get_context
+
+            started.append(ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_initialise))
+        return started[0].submit(function, *args)
+
     try:
-        yield executor.submit
+        yield submit
     except BaseException:
-        executor.shutdown(wait=False, cancel_futures=True)
+        for executor in started:
+            executor.shutdown(wait=False, cancel_futures=True)
         raise
-    executor.shutdown()
+    for executor in started:
+        executor.shutdown()
 
 
 @contextmanager
@@ -60,11 +74,22 @@ def threads(workers: int) -> Iterator[Submit]:
     if workers <= 1:
         yield _now
         return
-    executor = ThreadPoolExecutor(workers)
+    with _short_turns(), ThreadPoolExecutor(workers) as executor:
+        try:
+            yield executor.submit
+        finally:
+            executor.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _short_turns() -> Iterator[None]:
+    """Let threads take turns more often: one that comes back from a kernel would wait 5 ms for the GIL each time."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(min(before, _TURN))
     try:
-        yield executor.submit
+        yield
     finally:
-        executor.shutdown(cancel_futures=True)
+        sys.setswitchinterval(before)
 
 
 def each(
@@ -108,20 +133,12 @@ def in_order(submit: Submit, function: Callable[[Task], Result], tasks: Iterable
 
 
 def ahead(items: Iterator[Task]) -> Iterator[Task]:
-    """Yield what an iterator does, which runs in a thread of its own, a few items ahead of the one that is taken.
-
-    Meanwhile threads take turns more often: one that comes back from a kernel would wait 5 ms for the GIL each time.
-    """
-    before = sys.getswitchinterval()
-    with ThreadPoolExecutor(1) as executor:
-        sys.setswitchinterval(min(before, _TURN))
-        try:
-            waiting = deque(executor.submit(next, items, None) for _ in range(_AHEAD))
-            while (item := waiting.popleft().result()) is not None:
-                waiting.append(executor.submit(next, items, None))
-                yield item
-        finally:
-            sys.setswitchinterval(before)
+    """Yield what an iterator does, which runs in a thread of its own, a few items ahead of the one that is taken."""
+    with _short_turns(), ThreadPoolExecutor(1) as executor:
+        waiting = deque(executor.submit(next, items, None) for _ in range(_AHEAD))
+        while (item := waiting.popleft().result()) is not None:
+            waiting.append(executor.submit(next, items, None))
+            yield item
 
 
 def _now(function: Callable[..., Any], *args: Any) -> Future[Any]:
@@ -132,6 +149,8 @@ def _now(function: Callable[..., Any], *args: Any) -> Future[Any]:
 
 def _initialise() -> None:
     """Leave interrupts to the parent, and end when it is gone, even if it was killed: an orphan would wait for ever."""
+    from multiprocessing import parent_process
+
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = parent_process()
     if parent is not None:

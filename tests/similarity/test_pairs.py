@@ -24,7 +24,7 @@ def all_pairs(rows: int) -> np.ndarray:
 
 def compared(asked: list[str], answered: list[str], floor: float = 0.7) -> dict[tuple[int, int], float]:
     pairs = all_pairs(len(asked))
-    found = scores([texts.sets(asked), texts.sets(answered)], pairs, floor)
+    found = scores(texts.sets([side for row in zip(asked, answered, strict=True) for side in row]), 2, pairs, floor)
     return {(one, other): round(score, 3) for (one, other), score in zip(pairs.tolist(), found.tolist(), strict=True)}
 
 

@@ -26,7 +26,7 @@ COMMANDS = {
     "convert": "Turn rows of any format into chat rows.",
     "clean": "Repair characters, line ends and HTML residue.",
     "missing": "Drop, remove or fill messages without text.",
-    "dedup": "Remove exact and normalised duplicates.",
+    "dedup": "Remove rows that say what another row says.",
     "decontaminate": "Drop rows that give away what a benchmark asks.",
     "balance": "Choose how many rows each group has.",
     "split": "Divide rows into train, validation and test.",
@@ -57,6 +57,7 @@ def group() -> None:
 def main(args: list[str] | None = None) -> None:
     """Run a command and end the process with its exit code."""
     gc.set_threshold(100_000)  # modules are many objects and no garbage, and are looked through again and again
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy would start threads that nothing here has work for
     code = run(group, args)
     if threading.active_count() == 1:
         # A process that ends need not take itself apart: a twentieth of a short run, a third of a second of a long one.

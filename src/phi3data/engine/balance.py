@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 
+from phi3data import arrow
+from phi3data.engine.facts import bands, signed
+from phi3data.engine.verify import read
 from phi3data.errors import UsageError, did_you_mean
 from phi3data.similarity.bands import BANDS
 from phi3data.steps import balance as step
@@ -44,12 +45,12 @@ class Balanced(msgspec.Struct, frozen=True):
 
 
 def balance(
-    connection: duckdb.DuckDBPyConnection, config: BalanceConfig, banded: Sequence[Path], sources: Sequence[Source]
+    connection: duckdb.DuckDBPyConnection, config: BalanceConfig, examined: Path, shards: int, sources: Sequence[Source]
 ) -> Balanced | None:
     """Make the table `balanced` of the training rows that do not stand just once, from the views of `decide`.
 
-    It holds how many times a row stands, and how many rows its group has before and after. `banded` are the files of
-    band keys. Raises `UsageError` where no row has the column, or a share is one of no group.
+    It holds how many times a row stands, and how many rows its group has before and after. `examined` is the folder of
+    the shards. Raises `UsageError` where no row has the column, or a share is one of no group.
     """
     connection.execute("CREATE TEMP TABLE balanced (seq BIGINT, times INTEGER, before BIGINT, after BIGINT)")
     if not config.active:
@@ -75,12 +76,12 @@ def balance(
     ).fetchnumpy()
     seq, digests = np.asarray(found["seq"], np.int64), np.asarray(found["same_hi"], np.uint64)
     groups = np.asarray(found["number"], np.int64)
-    cluster = _clusters(seq, digests, banded) if config.spread else None
+    cluster = _clusters(seq, digests, examined, shards) if config.spread else None
     times, told = step.balance(groups, names, digests, config, cluster)
     rows = np.flatnonzero(times != 1)
     sizes = {name: np.array([getattr(group, name) for group in told.groups], np.int64) for name in ("before", "after")}
     chosen = {name: values[groups[rows]] for name, values in sizes.items()}
-    connection.register("chosen_rows", pa.table({"seq": seq[rows], "times": times[rows], **chosen}))
+    connection.register("chosen_rows", arrow.table({"seq": seq[rows], "times": times[rows], **chosen}))
     connection.execute("INSERT INTO balanced SELECT seq, times, before, after FROM chosen_rows")
     largest = sorted(told.groups, key=lambda group: (-group.before, group.name))[:_SHOWN]
     return Balanced(
@@ -92,20 +93,19 @@ def balance(
     )
 
 
-def _clusters(seq: NDArray[np.int64], digests: NDArray[np.uint64], banded: Sequence[Path]) -> NDArray[np.uint64]:
+def _clusters(seq: NDArray[np.int64], digests: NDArray[np.uint64], examined: Path, shards: int) -> NDArray[np.uint64]:
     """Return the cluster of each row, by the keys that near-duplicates are found by; rows without keys are their own.
 
     One column of keys is in memory at a time. `seq` is sorted.
     """
-    signed = np.concatenate([np.asarray(pq.read_table(path, columns=["seq"])["seq"]) for path in banded])
-    mine = np.isin(signed, seq)
-    place = np.searchsorted(seq, signed[mine])
+    keyed = np.concatenate([arrow.numbers(read(signed(examined, shard), ["seq"])["seq"]) for shard in range(shards)])
+    mine = np.isin(keyed, seq)
+    place = np.searchsorted(seq, keyed[mine])
 
     def columns() -> Iterator[NDArray[np.uint32]]:
-        for number in range(BANDS):
-            name = f"band{number}"
-            keys = [np.asarray(pq.read_table(path, columns=[name])[name]) for path in banded]
-            yield np.concatenate(keys)[mine]
+        files = [np.load(bands(examined, shard), mmap_mode="r") for shard in range(shards)]
+        for band in range(BANDS):
+            yield np.concatenate([keys[band] for keys in files])[mine]
 
     out = digests.copy()
     out[place] = step.clusters(columns(), digests[place])

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pyarrow as pa
 
+from phi3data import arrow
 from phi3data.engine.batch import Batch, places
 from phi3data.engine.conversations import converted, is_plain
 from phi3data.engine.examine import Summary, examine_rows, finish, sidecar
@@ -140,8 +141,8 @@ def _part(shard: Shard, recipe: Recipe, place: _Place, first: int, found: Bare) 
         "same_hi": same.normalised[:, 0],
         "same_lo": same.normalised[:, 1],
         "prompt": same.prompt,
-        "asked": pa.array(same.asked, mask=~same.answers),
-        "openings": pa.ListArray.from_arrays(pa.array(same.opened, pa.int32()), pa.array(same.openings)),
+        "asked": arrow.array(same.asked, missing=~same.answers),
+        "openings": pa.ListArray.from_arrays(arrow.array(same.opened, pa.int32()), arrow.array(same.openings)),
         "size": same.size,
         "roles": pa.StringArray.from_buffers(count, pa.py_buffer(rows.astype(np.int32)), initials),
     }
@@ -168,10 +169,10 @@ def _joined(parts: list[Part]) -> Part:
 def _merged(one: Part, other: Part, first: int, keep: str) -> Part:
     """Return the rows of two parts, both numbered from `first`, in the order of their lines and numbered anew."""
     facts = pa.concat_tables([one.facts, other.facts])
-    order = np.argsort(np.asarray(facts["line"]), kind="stable")
+    order = np.argsort(arrow.numbers(facts["line"]), kind="stable")
     seqs = np.empty(len(order), np.int64)  # of the rows, as they stood
     seqs[order] = first + np.arange(len(order))
-    facts = facts.take(pa.array(order)).set_column(0, facts.schema.field("seq"), pa.array(np.sort(seqs)))
+    facts = facts.take(arrow.array(order)).set_column(0, facts.schema.field("seq"), arrow.array(np.sort(seqs)))
     sizes = np.concatenate([one.sizes, other.sizes])
     ends = np.cumsum(sizes)
     data = memoryview(b"".join([one.lines, other.lines]))

@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
-import pyarrow as pa
 
-from phi3data import family, targets
+from phi3data import arrow, family, targets
 from phi3data.chat import Conversation
 from phi3data.engine import columns
 from phi3data.engine.columns import Named
-from phi3data.engine.facts import ROW_BITS, SCHEMA, Keys, Part, as_array, table
+from phi3data.engine.facts import ROW_BITS, SCHEMA, Keys, Part, table
 from phi3data.engine.refusing import TOOLS_UNSEEN, Refusing
 from phi3data.findings import Finding
 from phi3data.rules.length import too_long
@@ -160,9 +159,9 @@ class Batch:
             return facts, lines, keys
         index = np.full(len(self._rows), -1)
         index[alive] = np.arange(len(alive))
-        spread = pa.array(index, mask=index < 0)
+        spread = arrow.array(index, missing=index < 0)
         types = {name: SCHEMA.field(name).type for name in facts}
-        facts = {name: as_array(column, types[name]).take(spread) for name, column in facts.items()}
+        facts = {name: arrow.array(column, types[name]).take(spread) for name, column in facts.items()}
         return facts, lines, keys
 
     def _counts(self, lengths: list[Length], rows: list[Examined], talks: list[Conversation]) -> dict[str, Any]:

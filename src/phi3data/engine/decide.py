@@ -7,6 +7,7 @@ split holds a few numbers per group of rows in memory (about 30 bytes), and near
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -15,9 +16,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from phi3data import arrow
 from phi3data.engine import duplicates
 from phi3data.engine.balance import Balanced, balance
-from phi3data.engine.facts import ROW_BITS
+from phi3data.engine.facts import ROW_BITS, signed
 from phi3data.engine.given import AGAINST, LEAK
 from phi3data.errors import RefusedError, UsageError
 from phi3data.sources.files import whole
@@ -27,6 +29,7 @@ from phi3data.steps.split import SPLITS, assign, by_time, components, joint
 from phi3data.steps.split import deviation as deviation_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from phi3data.engine.examine import Summary
@@ -51,7 +54,7 @@ DECISIONS = pa.schema(
         ("after", pa.int64()),
     ]
 )
-_BATCH = 20_000  # decisions that are written, and read again, at a time
+_BATCH = 20_000  # decisions that are held at a time
 _MEMORY = "300MB"
 _OTHER = np.uint64(0x9E3779B97F4A7C15)  # turns keys into keys of another kind
 
@@ -64,7 +67,7 @@ class Base(msgspec.Struct, frozen=True):
 
 
 class Decided(msgspec.Struct):
-    """The bases of the shards, how many rows each shard gives to each split, and what was seen of duplicates.
+    """The bases of the shards, the rows and bytes that each gives to each split, and what was seen of duplicates.
 
     `deviation` is how far the splits are from equal shares of what they are stratified by, 0 to 1; `balanced` what
     became of the groups of the training rows, where they were balanced.
@@ -72,6 +75,7 @@ class Decided(msgspec.Struct):
 
     bases: list[Base]
     rows: list[list[int]]
+    bytes: list[list[int]]
     found: duplicates.Found
     deviation: dict[str, float]
     balanced: Balanced | None = None
@@ -110,11 +114,11 @@ def connect(folder: Path, starts: list[Base], spill: Path, given: list[int]) -> 
     )
     connection.register(
         "bases",
-        pa.table(
+        arrow.table(
             {
-                "shard": pa.array(range(len(starts)), pa.int64()),
-                "base_line": pa.array([base.line for base in starts], pa.int64()),
-                "base_record": pa.array([base.record for base in starts], pa.int64()),
+                "shard": np.arange(len(starts)),
+                "base_line": np.array([base.line for base in starts], np.int64),
+                "base_record": np.array([base.record for base in starts], np.int64),
             }
         ),
     )
@@ -152,37 +156,42 @@ def decide(
     Candidates are compared by the tasks that `submit` takes, in the folder `compared`; `here` takes those for threads.
     Raises `RefusedError` for the first row that the recipe says to refuse, `UsageError` for a column without values.
     """
-    banded = [examined / f"{shard:06d}.bands.parquet" for shard in range(len(starts))]
+    keyed = [signed(examined, shard) for shard in range(len(starts))]
     with connect(examined, starts, spill, given) as connection:
         _refuse(connection, sources)
         # Given rows come first where not all that share a key are compared.
         place = "CASE WHEN seq IN (SELECT seq FROM facts WHERE given > 0) THEN '-inf'::DOUBLE ELSE place END"
         replaced = f" REPLACE ({place} AS place)" if any(given) else ""
-        connection.execute(f"CREATE VIEW bands AS SELECT *{replaced} FROM {parquet(*banded)}")  # noqa: S608 (names of ours)
+        connection.execute(f"CREATE VIEW signed AS SELECT *{replaced} FROM {parquet(*keyed)}")  # noqa: S608 (names of ours)
         found = duplicates.find(connection, recipe, examined, compared, submit, here, progress, given=any(given))
         if pairs and recipe.dedup.enabled and recipe.dedup.match == "near":
             duplicates.save(connection, folder / "duplicates.parquet")
         deviation = _split(connection, recipe)
-        balanced = balance(connection, recipe.balance, banded, sources)
-        rows = np.zeros((len(starts), len(SPLITS)), np.int64)
+        balanced = balance(connection, recipe.balance, examined, len(starts), sources)
+        rows, sizes = np.zeros((2, len(starts), len(SPLITS)), np.int64)
         how: dict[str, Any] = {"compression": "lz4", "use_dictionary": False, "write_statistics": ["seq"]}
         with whole(folder / "decisions.parquet") as file, pq.ParquetWriter(file, DECISIONS, **how) as out:
             for batch in _decisions(connection, sources).to_arrow_reader(_BATCH):
-                decided = batch.cast(DECISIONS)
-                out.write_batch(decided)
-                _count(decided, rows)
-        return Decided(starts, rows.tolist(), found, deviation, balanced)
+                for part in _by_shard(batch):
+                    out.write_batch(part.select(DECISIONS.names))
+                _count(batch, rows, sizes)
+        return Decided(starts, rows.tolist(), sizes.tolist(), found, deviation, balanced)
 
 
 def _decisions(connection: duckdb.DuckDBPyConnection, sources: list[Source]) -> duckdb.DuckDBPyRelation:
-    """Return the columns of `DECISIONS`, ordered by row, from what the steps left in their tables."""
+    """Return the columns of `DECISIONS` and `row_length`, ordered by row, from what the steps left in their tables."""
     codes = " ".join(f"WHEN '{kind}' THEN '{code}'" for kind, code in CODES.items())
-    names = {"source": range(len(sources)), "name": [one.name for one in sources]}
-    connection.register("names", pa.table({**names, "tabular": [one.tabular for one in sources]}))
+    names = {
+        "source": np.arange(len(sources)),
+        "name": arrow.array([one.name for one in sources], pa.string()),
+        "tabular": np.array([one.tabular for one in sources], np.bool_),
+    }
+    connection.register("names", arrow.table(names))
     return connection.sql(
         f"""
         WITH joined AS (
-            SELECT facts.seq, facts.given, kept.row_id AS kept, kind, score, split, times, before, after,
+            SELECT facts.seq, facts.given, facts.row_length, kept.row_id AS kept, kind, score, split, times, before,
+                   after,
                    CASE WHEN kept.given > 0
                         THEN name || ':' || CASE WHEN tabular THEN kept.record ELSE kept.line END END AS place,
                    CASE WHEN kept.given IN (1, 2) THEN 'split' WHEN kept.seq IS NOT NULL THEN 'dedup'
@@ -198,10 +207,19 @@ def _decisions(connection: duckdb.DuckDBPyConnection, sources: list[Source]) -> 
                             WHEN 'dedup' THEN CASE kind {codes} END END AS code,
                kept, place, kind, score,
                CASE WHEN decided IS NULL THEN CASE WHEN given > 0 THEN given ELSE coalesce(split, 0) END END AS split,
-               CASE WHEN decided IS NULL THEN coalesce(times, 1) ELSE 0 END AS times, before, after
+               CASE WHEN decided IS NULL THEN coalesce(times, 1) ELSE 0 END AS times, before, after,
+               row_length
         FROM joined ORDER BY seq
         """  # noqa: S608 (names of ours)
     )
+
+
+def _by_shard(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+    """Yield the parts of a batch that are of one shard, whose writing reads no other shard's rows then."""
+    shards = arrow.numbers(batch["seq"]) >> ROW_BITS
+    borders = [0, *(np.flatnonzero(np.diff(shards)) + 1).tolist(), len(shards)]
+    for start, end in pairwise(borders):
+        yield batch.slice(start, end - start)
 
 
 def _refuse(connection: duckdb.DuckDBPyConnection, sources: list[Source]) -> None:
@@ -224,16 +242,16 @@ def _split(connection: duckdb.DuckDBPyConnection, recipe: Recipe) -> dict[str, f
         return {}
     pairs = connection.sql(
         """
-        SELECT prompt, group_key, coalesce(min(label), '') AS label, min(source) AS source, sum(tokens) AS tokens,
-               max(time) AS time, count(*) AS rows
+        SELECT prompt, group_key, coalesce(min(label), '') AS label, min(source) AS source,
+               sum(tokens)::BIGINT AS tokens, max(time) AS time, count(*) AS rows
         FROM facts ANTI JOIN removed USING (seq) WHERE NOT dropped AND given = 0
         GROUP BY prompt, group_key ORDER BY prompt, group_key
         """
     ).to_arrow_table()
     prompts = _unsigned(pairs["prompt"])
-    groups = _unsigned(pairs["group_key"].fill_null(0))
+    groups = _unsigned(pairs["group_key"])
     # Rows without a group are tied by their prompt alone: each gets a group of its own.
-    alone = pairs["group_key"].is_null().to_numpy()
+    alone = ~arrow.valid(pairs["group_key"])
     groups[alone] = prompts[alone] ^ _OTHER
     similar = _similar(connection)
     keys = prompts
@@ -242,11 +260,11 @@ def _split(connection: duckdb.DuckDBPyConnection, recipe: Recipe) -> dict[str, f
         ends = (similar[:, 0], similar[:, 1])
         keys = components(np.concatenate([prompts, *ends]), np.concatenate([groups, ties, ties]))[: len(prompts)]
     unique, place = np.unique(keys, return_inverse=True)
-    rows = np.bincount(place, np.asarray(pairs["rows"]), len(unique)).astype(np.int64)
+    rows = np.bincount(place, arrow.numbers(pairs["rows"]), len(unique)).astype(np.int64)
     deviation: dict[str, float] = {}
     if recipe.split.time is not None:
         times = np.full(len(unique), -np.inf)
-        np.maximum.at(times, place, pairs["time"].fill_null(-np.inf).to_numpy())
+        np.maximum.at(times, place, arrow.numbers(pairs["time"], null=-np.inf))
         if len(times) and not np.isfinite(times).any():
             raise UsageError(f"split.time: no row has a number or an ISO time in the column '{recipe.split.time}'")
         split = by_time(np.where(np.isfinite(times), times, np.nan), rows, recipe.split)
@@ -257,8 +275,8 @@ def _split(connection: duckdb.DuckDBPyConnection, recipe: Recipe) -> dict[str, f
         deviation = {name: deviation_of(split, strata[name], rows) for name in recipe.split.stratify}
     connection.register(
         "splits",
-        pa.table(
-            {"prompt": pairs["prompt"], "group_key": pairs["group_key"], "split": pa.array(split[place], pa.int8())}
+        arrow.table(
+            {"prompt": pairs["prompt"], "group_key": pairs["group_key"], "split": split[place].astype(np.int8)}
         ),
     )
     return deviation
@@ -269,8 +287,8 @@ def _strata(pairs: pa.Table, place: np.ndarray, rows: np.ndarray) -> dict[str, n
     label = np.full(len(rows), np.iinfo(np.int64).max)
     source = label.copy()
     np.minimum.at(label, place, _ranks(pairs["label"]))
-    np.minimum.at(source, place, np.asarray(pairs["source"], np.int64))
-    tokens = np.bincount(place, np.asarray(pairs["tokens"].fill_null(0), np.float64), len(rows)) / np.maximum(rows, 1)
+    np.minimum.at(source, place, arrow.numbers(pairs["source"]).astype(np.int64))
+    tokens = np.bincount(place, arrow.numbers(pairs["tokens"], null=0), len(rows)) / np.maximum(rows, 1)
     quarters = np.quantile(np.repeat(tokens, rows), (0.25, 0.5, 0.75)) if len(rows) else np.zeros(3)
     return {"label": label, "source": source, "length": np.searchsorted(quarters, tokens).astype(np.int64)}
 
@@ -291,18 +309,20 @@ def _similar(connection: duckdb.DuckDBPyConnection) -> np.ndarray:
 
 def _ranks(labels: pa.ChunkedArray) -> np.ndarray:
     """Return the place of each label in the sorted list of labels, so that a stratum does not depend on row order."""
-    encoded = labels.combine_chunks().dictionary_encode()
-    names = encoded.dictionary.to_pylist()
-    rank = {name: place for place, name in enumerate(sorted(names))}
-    ranks: np.ndarray = np.array([rank[name] for name in names], np.int64)[np.asarray(encoded.indices)]
-    return ranks
+    names = labels.to_pylist()
+    rank = {name: place for place, name in enumerate(sorted(set(names)))}
+    return np.array([rank[name] for name in names], np.int64)
 
 
 def _unsigned(column: pa.ChunkedArray) -> Any:
-    return column.cast(pa.uint64()).to_numpy().copy()
+    return arrow.numbers(column, null=0).astype(np.uint64)
 
 
-def _count(decided: pa.RecordBatch, rows: np.ndarray) -> None:
-    """Add how many rows each shard gives to each split to `rows`, of shape (shards, splits)."""
-    kept = decided.filter(decided["split"].is_valid())
-    np.add.at(rows, (np.asarray(kept["seq"]) >> ROW_BITS, np.asarray(kept["split"])), np.asarray(kept["times"]))
+def _count(decided: pa.RecordBatch, rows: np.ndarray, sizes: np.ndarray) -> None:
+    """Add what each shard gives to each split to `rows` and, in bytes, to `sizes`, of shape (shards, splits)."""
+    split = arrow.numbers(decided["split"], null=-1)
+    kept = np.flatnonzero(split >= 0)
+    shards = arrow.numbers(decided["seq"])[kept] >> ROW_BITS
+    times, lengths = arrow.numbers(decided["times"])[kept], arrow.numbers(decided["row_length"])[kept]
+    np.add.at(rows, (shards, split[kept]), times)
+    np.add.at(sizes, (shards, split[kept]), times * lengths)

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from phi3data import targets
+from phi3data import arrow, targets
 from phi3data.engine import verify
 from phi3data.engine.given import AGAINST, drop_groups, drop_leaks, find_leaks
 from phi3data.engine.nominate import nominate
@@ -64,7 +64,7 @@ def find(
     *,
     given: bool,
 ) -> Found:
-    """Make the tables `removed` and `edges` from the views `facts` and `bands`.
+    """Make the tables `removed` and `edges` from the views `facts` and `signed`.
 
     Rows that are `given`, if there are any, stay, and others go for them. Batches of pairs are compared in `folder`,
     with their edges, which a run that was interrupted finds there again, by the tasks that `submit` takes; `here` takes
@@ -188,7 +188,7 @@ def _near(
     connection.execute("CREATE TEMP TABLE near (seq BIGINT, keeper BIGINT, score DOUBLE)")
     connection.execute("CREATE TEMP TABLE compared (one BIGINT, other BIGINT)")
     connection.execute("CREATE TEMP TABLE crowd (seq BIGINT)")
-    connection.execute("CREATE TEMP VIEW candidates AS SELECT * FROM bands ANTI JOIN removed USING (seq)")
+    connection.execute("CREATE TEMP VIEW candidates AS SELECT * FROM signed ANTI JOIN removed USING (seq)")
     for number in range(_ROUNDS):
         crowded = _candidates(connection, examined, here, with_label=bool(targets.target(recipe.target).label_key))
         nodes, pairs = _numbered(connection)
@@ -220,7 +220,7 @@ def _near(
         connection.execute(
             """
             CREATE OR REPLACE TEMP VIEW candidates AS
-            SELECT * FROM bands SEMI JOIN crowd USING (seq) ANTI JOIN removed USING (seq) ANTI JOIN near USING (seq)
+            SELECT * FROM signed SEMI JOIN crowd USING (seq) ANTI JOIN removed USING (seq) ANTI JOIN near USING (seq)
             """
         )
     _choose(connection, order, dedup.threshold)
@@ -298,7 +298,7 @@ def _choose(connection: duckdb.DuckDBPyConnection, order: str, threshold: float)
     kept, score = keepers(ends, np.asarray(edges["score"]), threshold, np.asarray(rows["protected"], np.bool_))
     gone = np.flatnonzero(kept >= 0)
     seq = np.asarray(rows["seq"], np.int64)
-    found = pa.table({"seq": seq[gone], "keeper": seq[kept[gone]], "score": score[gone]})
+    found = arrow.table({"seq": seq[gone], "keeper": seq[kept[gone]], "score": score[gone]})
     connection.register("chosen", found)
     before = np.sort(connection.sql("SELECT seq FROM near").fetchnumpy()["seq"])
     connection.execute("CREATE OR REPLACE TEMP TABLE near AS SELECT * FROM chosen")

@@ -14,7 +14,7 @@ import msgspec
 
 from phi3data.engine.batch import Batch, Examined
 from phi3data.engine.conversations import conversations
-from phi3data.engine.facts import Sidecar
+from phi3data.engine.facts import Sidecar, bands, signed
 from phi3data.findings import Finding
 from phi3data.sources.files import whole
 from phi3data.sources.source import BLANK
@@ -106,9 +106,10 @@ def sidecar(folder: Path, shard: Shard) -> Iterator[Sidecar]:
     with (
         whole(folder / f"{shard.index:06d}.rows") as rows,
         whole(folder / f"{shard.index:06d}.facts.parquet") as facts,
-        whole(folder / f"{shard.index:06d}.bands.parquet") as bands,
+        whole(signed(folder, shard.index)) as keyed,
+        whole(bands(folder, shard.index)) as keys,
     ):
-        out = Sidecar(rows, facts, bands)
+        out = Sidecar(rows, facts, keyed, keys)
         yield out
         out.close()
 

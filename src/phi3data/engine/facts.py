@@ -13,10 +13,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from phi3data import arrow
 from phi3data.similarity.bands import BANDS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -61,20 +63,14 @@ SCHEMA = pa.schema(
 
 _EXAMINED = pa.schema(list(SCHEMA)[:-2])  # what is known before it is written
 
-# The keys of the bands of the rows that can have near-duplicates. `id` is the digest `same_hi`: it orders rows without
-# regard to where they stand; `place` orders them as `dedup.keep` says, the most wanted first.
-BANDS_SCHEMA = pa.schema(
-    [
-        ("seq", pa.int64()),
-        ("id", pa.uint64()),
-        ("place", pa.float64()),
-        *((f"band{number}", pa.uint32()) for number in range(BANDS)),
-    ]
-)
+# The rows that can have near-duplicates. `id` is the digest `same_hi`: it orders rows without regard to where they
+# stand; `place` orders them as `dedup.keep` says, the most wanted first. The keys of their bands, of shape (`BANDS`,
+# rows), stand in a file beside it, which is read a few bands at a time.
+SIGNED = pa.schema([("seq", pa.int64()), ("id", pa.uint64()), ("place", pa.float64())])
 
 
 class Keys(NamedTuple):
-    """The band keys of some rows, as in `BANDS_SCHEMA`; `keys` is of shape (rows, `BANDS`)."""
+    """The band keys of some rows, which `SIGNED` describes; `keys` is of shape (rows, `BANDS`)."""
 
     seq: NDArray[np.int64]
     ids: NDArray[np.uint64]
@@ -96,28 +92,30 @@ class Part(NamedTuple):
 
 
 def table(columns: Mapping[str, Any], rows: int) -> pa.Table:
-    """Return the facts of so many rows, by columns (arrays, or what `pyarrow.array` takes); the others are null."""
-    arrays = [
-        as_array(columns[field.name], field.type) if field.name in columns else pa.nulls(rows, field.type)
-        for field in _EXAMINED
-    ]
-    return pa.table(arrays, schema=_EXAMINED)
+    """Return the facts of so many rows, by columns (whatever `arrow.array` takes); the others are null."""
+    others = {field.name: pa.nulls(rows, field.type) for field in _EXAMINED if field.name not in columns}
+    return arrow.table({**columns, **others}, _EXAMINED)
 
 
-def as_array(values: Any, kind: pa.DataType) -> pa.Array:
-    """Return values as an array of a type."""
-    return values.cast(kind) if isinstance(values, pa.Array) else pa.array(values, kind)
+def signed(folder: Path, shard: int) -> Path:
+    """Return the file of the rows of a shard that can have near-duplicates."""
+    return folder / f"{shard:06d}.signed.parquet"
+
+
+def bands(folder: Path, shard: int) -> Path:
+    """Return the file of their keys."""
+    return folder / f"{shard:06d}.bands.npy"
 
 
 class Sidecar:
-    """Writes the rows of one shard, their facts and their band keys to three files that are whole or not there."""
+    """Writes the rows of one shard, their facts and their band keys to files that are whole or not there."""
 
-    def __init__(self, rows: IO[bytes], facts: IO[bytes], bands: IO[bytes]) -> None:
-        self._rows = rows
+    def __init__(self, rows: IO[bytes], facts: IO[bytes], signed: IO[bytes], bands: IO[bytes]) -> None:
+        self._rows, self._bands = rows, bands
         # Numbers are as good as random, or all alike: dictionaries of them would be work for nothing.
         texts = [field.name for field in SCHEMA if field.type == pa.string()]
         self._facts = pq.ParquetWriter(facts, SCHEMA, compression="lz4", use_dictionary=texts, write_statistics=["seq"])
-        self._bands = pq.ParquetWriter(bands, BANDS_SCHEMA, compression="none", use_dictionary=False)
+        self._signed = pq.ParquetWriter(signed, SIGNED, compression="none", use_dictionary=False)
         self._offset = 0
         self._held: list[pa.Table] = []
         self._keys: list[Keys] = []
@@ -126,7 +124,7 @@ class Sidecar:
         """Write more rows, which follow those before."""
         ends = self._offset + np.cumsum(part.sizes)
         none = part.sizes == 0
-        places = [pa.array(ends - part.sizes, mask=none), pa.array(part.sizes, mask=none)]
+        places = [arrow.array(column, missing=none) for column in (ends - part.sizes, part.sizes)]
         self._held.append(pa.table([*part.facts.columns, *places], schema=SCHEMA))
         self._rows.write(part.lines)
         self._offset += int(part.sizes.sum())
@@ -136,18 +134,17 @@ class Sidecar:
             self._write()
 
     def _write(self) -> None:
-        """Write the facts and the keys that are held: the fewer the pieces, the less there is to write and to read."""
+        """Write the facts that are held: the fewer the pieces, the less there is to write and to read."""
         if self._held:
             self._facts.write_table(pa.concat_tables(self._held))
-        if any(len(keys.seq) for keys in self._keys):
-            *columns, keys = map(np.concatenate, zip(*self._keys, strict=True))
-            arrays = [pa.array(column) for column in (*columns, *np.ascontiguousarray(keys.T))]
-            self._bands.write_table(pa.table(arrays, schema=BANDS_SCHEMA))
         self._held.clear()
-        self._keys.clear()
 
     def close(self) -> None:
-        """Write the ends of the files."""
+        """Write the keys, and the ends of the files."""
         self._write()
         self._facts.close()
-        self._bands.close()
+        none = Keys(np.zeros(0, np.int64), np.zeros(0, np.uint64), np.zeros(0), np.zeros((0, BANDS), np.uint32))
+        *columns, keys = map(np.concatenate, zip(none, *self._keys, strict=True))
+        self._signed.write_table(arrow.table(dict(zip(SIGNED.names, columns, strict=True)), SIGNED))
+        self._signed.close()
+        np.save(self._bands, np.ascontiguousarray(keys.T))

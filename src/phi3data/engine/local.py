@@ -21,7 +21,7 @@ from phi3data.engine.examine import REFERENCES, Summary, examine
 from phi3data.engine.given import AGAINST, GIVEN
 from phi3data.engine.recipe import Recipe, to_toml
 from phi3data.engine.work import OUTPUTS, Work, disk_errors
-from phi3data.engine.write import LEDGER, done, write
+from phi3data.engine.write import LEDGER, Place, done, prepare_splits, write
 from phi3data.errors import InputError, UsageError
 from phi3data.similarity import texts
 from phi3data.sources.files import CHUNK, digest, whole
@@ -292,11 +292,8 @@ def _write(
 ) -> None:
     to = work.folder("write")
     examined, folder = work.folder("examine"), work.folder("decide")
-    before = list(
-        accumulate(
-            decided.rows, lambda done, rows: [a + b for a, b in zip(done, rows, strict=True)], initial=[0] * len(SPLITS)
-        )
-    )
+    before = [Place(rows, sizes) for rows, sizes in zip(_sums(decided.rows), _sums(decided.bytes), strict=True)]
+    prepare_splits(to, before[-1].bytes)
     progress.stage("Writing", len(shards))
     todo = [
         (
@@ -320,19 +317,27 @@ def _write(
         progress.advance(1, sum(decided.rows[shard.index]))
 
 
+def _sums(counts: list[list[int]]) -> Iterator[list[int]]:
+    """Yield what stands in each split before each shard, and last what stands there in all."""
+    none = [0] * len(SPLITS)
+    return accumulate(counts, lambda held, more: [a + b for a, b in zip(held, more, strict=True)], initial=none)
+
+
 def _join(shards: list[Shard], work: Work, outputs: Collection[str]) -> None:
-    """Join the pieces of the shards into the outputs. A split without rows gets no file, but train always does."""
+    """Give the splits their names, and join the pieces of the shards. Of the splits only train may have no rows.
+
+    All that was written stays where it is, so that a run that is cut while it publishes can do this again.
+    """
     pieces, final = work.folder("write"), work.folder("final")
-    for kind in (*SPLITS, *(["dropped"] if "dropped.jsonl" in outputs else [])):
-        parts = [pieces / f"{shard.index:06d}.{kind}" for shard in shards]
-        if kind in {"validation", "test"} and not any(part.stat().st_size for part in parts):
-            (final / f"{kind}.jsonl").unlink(missing_ok=True)
-            continue
-        with whole(final / f"{kind}.jsonl") as out:
-            for part in parts:
-                with part.open("rb") as file:
-                    while chunk := file.read(CHUNK):
-                        out.write(chunk)
+    for split in SPLITS:
+        (final / f"{split}.jsonl").unlink(missing_ok=True)
+        if split == "train" or (pieces / f"{split}.jsonl").stat().st_size:
+            _also_named(pieces / f"{split}.jsonl", final / f"{split}.jsonl")
+    if "dropped.jsonl" in outputs:
+        with whole(final / "dropped.jsonl") as out:
+            for shard in shards:
+                with (pieces / f"{shard.index:06d}.dropped").open("rb") as file:
+                    shutil.copyfileobj(file, out, CHUNK)
     if (work.folder("decide") / "duplicates.parquet").exists():
         shutil.copyfile(work.folder("decide") / "duplicates.parquet", final / "duplicates.parquet")
     if "ledger.parquet" not in outputs:
@@ -341,6 +346,15 @@ def _join(shards: list[Shard], work: Work, outputs: Collection[str]) -> None:
         # Row groups of a fixed number of rows, so that the file does not depend on the size of the shards.
         for table in _regrouped(pieces / f"{shard.index:06d}.ledger.parquet" for shard in shards):
             ledger.write_table(table, row_group_size=_ROW_GROUP)
+
+
+def _also_named(path: Path, name: Path) -> None:
+    """Give a file a second name, or make a copy where the file system knows one name only."""
+    try:
+        name.hardlink_to(path)
+    except OSError:
+        with path.open("rb") as file, whole(name) as copy:
+            shutil.copyfileobj(file, copy, CHUNK)
 
 
 _ROW_GROUP = 100_000

@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import pyarrow as pa
 
-from phi3data.engine.facts import ROW_BITS
+from phi3data import arrow
+from phi3data.engine.facts import ROW_BITS, bands, signed
 from phi3data.engine.verify import read
 from phi3data.similarity import buckets
 from phi3data.similarity.bands import BANDS
@@ -34,25 +34,25 @@ class _Keys(NamedTuple):
 
     files: list[tuple[Path, NDArray[np.int32]]]
 
-    def of(self, bands: list[int], here: Submit) -> dict[int, NDArray[np.uint32]]:
+    def of(self, wanted: list[int], here: Submit) -> dict[int, NDArray[np.uint32]]:
         """Return the keys of some bands."""
 
         def keys(file: tuple[Path, NDArray[np.int32]]) -> list[NDArray[np.uint32]]:
             path, places = file
-            columns = [np.asarray(column) for column in read(path, [f"band{band}" for band in bands]).columns]
-            return [column if len(places) == len(column) else column[places] for column in columns]
+            held = np.load(path, mmap_mode="r")
+            return [held[band][places] for band in wanted]
 
         parts = in_order(here, keys, self.files)
-        return dict(zip(bands, map(np.concatenate, zip(*parts, strict=True)), strict=True))
+        return dict(zip(wanted, map(np.concatenate, zip(*parts, strict=True)), strict=True))
 
 
 def _keys(seqs: NDArray[np.int64], examined: Path) -> _Keys:
     shards = seqs >> ROW_BITS
     files: list[tuple[Path, NDArray[np.int32]]] = []
     for mine in np.split(seqs, np.flatnonzero(np.diff(shards)) + 1):
-        path = examined / f"{mine[0] >> ROW_BITS:06d}.bands.parquet"
-        held = np.asarray(read(path, ["seq"])["seq"])
-        files.append((path, np.searchsorted(held, mine).astype(np.int32)))
+        shard = int(mine[0] >> ROW_BITS)
+        held = arrow.numbers(read(signed(examined, shard), ["seq"])["seq"])
+        files.append((bands(examined, shard), np.searchsorted(held, mine).astype(np.int32)))
     return _Keys(files)
 
 
@@ -67,9 +67,9 @@ def nominate(connection: duckdb.DuckDBPyConnection, examined: Path, here: Submit
     keys = _keys(seqs, examined) if len(seqs) else _Keys([])
     step = max(1, min(BANDS, _KEYS // max(1, len(seqs))))
     for first in range(0, BANDS if len(seqs) else 0, step):
-        bands = list(range(first, min(first + step, BANDS)))
-        columns = keys.of(bands, here)
-        for band, (near, crowd) in zip(bands, in_order(here, buckets.pairs, columns.values()), strict=True):
+        together = list(range(first, min(first + step, BANDS)))
+        columns = keys.of(together, here)
+        for band, (near, crowd) in zip(together, in_order(here, buckets.pairs, columns.values()), strict=True):
             found.append(near)
             if len(crowd.rows):
                 many[crowd.rows] = True
@@ -90,13 +90,13 @@ def _wanted(
     connection: duckdb.DuckDBPyConnection, seqs: NDArray[np.int64]
 ) -> tuple[NDArray[np.uint64], NDArray[np.float64]]:
     """Return what orders these rows: their digests, and how much each is wanted."""
-    connection.register("wanted", pa.table({"seq": seqs, "number": np.arange(len(seqs))}))
-    found = connection.sql("SELECT id, place FROM bands JOIN wanted USING (seq) ORDER BY number").fetchnumpy()
+    connection.register("wanted", arrow.table({"seq": seqs, "number": np.arange(len(seqs))}))
+    found = connection.sql("SELECT id, place FROM signed JOIN wanted USING (seq) ORDER BY number").fetchnumpy()
     connection.unregister("wanted")
     return np.asarray(found["id"], np.uint64), np.asarray(found["place"], np.float64)
 
 
 def _table(connection: duckdb.DuckDBPyConnection, name: str, columns: dict[str, NDArray[np.int64]]) -> None:
-    connection.register("made", pa.table(columns))
+    connection.register("made", arrow.table(columns))
     connection.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT * FROM made")  # noqa: S608 (a name of ours)
     connection.unregister("made")

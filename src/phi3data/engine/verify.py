@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from phi3data import arrow
 from phi3data.chat import Message
 from phi3data.engine.facts import ROW_BITS
 from phi3data.similarity.compare import scores
@@ -69,9 +70,9 @@ def plan(nodes: Nodes, pairs: NDArray[np.int64], folder: Path) -> int:
     for number, (start, end) in enumerate(zip([0, *ends], ends, strict=False)):
         places, mine = np.unique(pairs[start:end], return_inverse=True)
         mine = mine.reshape(-1, 2)
-        found = pa.table([pa.array(column[places]) for column in nodes], schema=NODES)
+        found = arrow.table(dict(zip(NODES.names, [column[places] for column in nodes], strict=True)), NODES)
         _save(found, folder / f"{number:06d}.nodes.parquet")
-        _save(pa.table([pa.array(mine[:, n]) for n in (0, 1)], schema=PAIRS), folder / f"{number:06d}.pairs.parquet")
+        _save(arrow.table({"one": mine[:, 0], "other": mine[:, 1]}, PAIRS), folder / f"{number:06d}.pairs.parquet")
     return len(ends)
 
 
@@ -92,32 +93,30 @@ def _ends(group: NDArray[np.int64], size: NDArray[np.int64]) -> Iterator[int]:
 def verify(folder: Path, number: int, examined: Path, scope: Scope, floor: float) -> None:
     """Compare the pairs of a batch on the texts, and write those of at least the similarity `floor`."""
     nodes, pairs = (read(folder / f"{number:06d}.{name}.parquet") for name in ("nodes", "pairs"))
-    ends = np.column_stack([np.asarray(pairs["one"]), np.asarray(pairs["other"])])
-    score = scores(_sets(nodes, examined, scope), ends, floor)
+    ends = np.column_stack([arrow.numbers(column) for column in pairs.columns])
+    score = scores(_sets(nodes, examined, scope), 2, ends, floor)
     found = score >= floor
-    seq = np.asarray(nodes["seq"])
-    columns = [seq[ends[found, 0]], seq[ends[found, 1]], score[found]]
-    _save(pa.table([pa.array(column) for column in columns], schema=EDGES), folder / f"{number:06d}.edges.parquet")
+    seq = arrow.numbers(nodes["seq"])
+    edges = {"one": seq[ends[found, 0]], "other": seq[ends[found, 1]], "score": score[found]}
+    _save(arrow.table(edges, EDGES), folder / f"{number:06d}.edges.parquet")
 
 
-def _sets(nodes: pa.Table, examined: Path, scope: Scope) -> list[Sets]:
-    """Return the sets of shingles of what the rows ask, and of what they answer."""
+def _sets(nodes: pa.Table, examined: Path, scope: Scope) -> Sets:
+    """Return two sets of shingles for each row: of what it asks, and of what it answers."""
     lines = _lines(nodes, examined)
     kernel = scope == "conversation" and pays(sum(map(len, lines)))
     of = _read_sets if kernel else _decoded_sets
     made = [of(lines[start : start + _ROWS], scope) for start in range(0, len(lines), _ROWS)]
     starts = np.append(0, np.cumsum(np.concatenate([one.sizes for one in made])))
-    both = Sets(np.concatenate([one.hashes for one in made]), starts)
-    return [both.take(2 * np.arange(len(lines)) + number) for number in (0, 1)]
+    return Sets(np.concatenate([one.hashes for one in made]), starts)
 
 
 def _decoded_sets(lines: list[bytes], scope: Scope) -> Sets:
-    """Return two sets for each row: what it asks, and what it answers."""
     return sets([side for line in lines for side in sides(_decode(line).messages, scope)])
 
 
 def _read_sets(lines: list[bytes], scope: Scope) -> Sets:
-    """Return the same by kernels, for plain messages."""
+    """Return what `_decoded_sets` does, by kernels where messages are plain."""
     found = bare.read(b"".join(lines), encode=False)
     read, others = np.flatnonzero(found.messages), np.flatnonzero(found.messages == 0)
     rows = np.append(0, np.cumsum(found.messages[read]))
@@ -132,7 +131,7 @@ def _read_sets(lines: list[bytes], scope: Scope) -> Sets:
 
 def _lines(nodes: pa.Table, examined: Path) -> list[bytes]:
     """Read the rows in the order in which they stand on the disk."""
-    seq, offset, length = (np.asarray(nodes[name]) for name in NODES.names)
+    seq, offset, length = map(arrow.numbers, nodes.columns)
     lines = [b""] * len(seq)
     order = np.argsort(seq)
     shards = seq[order] >> ROW_BITS

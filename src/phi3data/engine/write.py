@@ -1,13 +1,14 @@
-"""Write: the decisions on one shard → its pieces of train, validation, test, dropped rows and ledger.
+"""Write: the decisions on one shard → its place in train, validation and test; its pieces of dropped rows and ledger.
 
 A pure function of the shard, its facts and its decisions; an empty file comes last and says that it is done.
-Pieces are joined in the order of the shards afterwards.
+The decisions tell where in a split the rows of a shard stand. Pieces are joined in the order of the shards afterwards.
 """
 
 from __future__ import annotations
 
 import base64
 import codecs
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
@@ -16,8 +17,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from phi3data import arrow
 from phi3data.engine.facts import ROW_BITS
-from phi3data.sources.files import whole
+from phi3data.sources.files import placed, whole
 from phi3data.steps.balance import NONE, REPEATED
 from phi3data.steps.split import SPLITS
 
@@ -53,7 +55,7 @@ _PLACES = ["dropped", "step", "row_offset", "row_length"]
 _FATES = ["seq", "split", "times"]
 _HEAD = ("row_id", "source", "line", "step", "reason", "evidence")  # of a dropped row
 _KEPT, _CHANGED, _DROPPED = range(3)
-_ACTIONS = pa.array(["kept", "changed", "dropped"])
+_ACTIONS = arrow.array(["kept", "changed", "dropped"], pa.string())
 _CHUNK = 2**20
 _encode = msgspec.json.Encoder().encode
 
@@ -63,35 +65,54 @@ def done(to: Path, shard: Shard) -> Path:
     return to / f"{shard.index:06d}.done"
 
 
+class Place(NamedTuple):
+    """Where the rows of a shard stand in the splits: behind so many rows and so many bytes of each."""
+
+    rows: list[int]
+    bytes: list[int]
+
+
+def prepare_splits(to: Path, sizes: list[int]) -> None:
+    """Make the files that `write` fills, so many bytes long, where they are not there already."""
+    for split, size in zip(SPLITS, sizes, strict=True):
+        with (to / f"{split}.jsonl").open("ab") as file:
+            file.truncate(size)
+
+
 def write(
     shard: Shard,
     source: Source,
     base: Base,
-    before: list[int],
+    before: Place,
     examined: Path,
     decided: Path,
     to: Path,
     outputs: Collection[str],
 ) -> None:
-    """Write the pieces of a shard to `to`, those of dropped rows and ledger where they are among `outputs`.
-
-    `before` counts the rows that earlier shards give to each split, so that output lines can be numbered.
-    """
+    """Write a shard to its place in the splits in `to`; dropped rows and ledger to pieces, where among `outputs`."""
     name = f"{shard.index:06d}"
     told = {"dropped.jsonl", "ledger.parquet"} & set(outputs)
     with pq.ParquetFile(examined / f"{name}.facts.parquet") as file:
         facts = file.read(_FACTS if told else _PLACES, use_threads=False)
     fates = _fates(facts, _decisions(decided / "decisions.parquet", shard, None if told else _FATES))
-    lines = (examined / f"{name}.rows").read_bytes()
-    places = np.asarray(facts["row_offset"].fill_null(0)), np.asarray(facts["row_length"].fill_null(0))
+    lines = _mapped(examined / f"{name}.rows")
+    places = arrow.numbers(facts["row_offset"], null=0), arrow.numbers(facts["row_length"], null=0)
     for number, split in enumerate(SPLITS):
         rows = np.flatnonzero(fates.split == number)
-        with whole(to / f"{name}.{split}") as out:
-            out.writelines(_runs(memoryview(lines), *places, np.repeat(rows, fates.times[rows])))
+        if len(rows):
+            with placed(to / f"{split}.jsonl", before.bytes[number]) as out:
+                out.writelines(_runs(lines, *places, np.repeat(rows, fates.times[rows])))
     if told:
-        _tell(facts, fates, shard, source, base, before, to, outputs)
+        _tell(facts, fates, shard, source, base, before.rows, to, outputs)
     with whole(done(to, shard)):
         pass
+
+
+def _mapped(path: Path) -> memoryview:
+    if not path.stat().st_size:
+        return memoryview(b"")
+    with path.open("rb") as file:
+        return memoryview(mmap(file.fileno(), 0, access=ACCESS_READ))
 
 
 def _tell(
@@ -109,7 +130,7 @@ def _tell(
     ledger = _ledger(facts, fates, source, base, before)
     if "dropped.jsonl" in outputs:
         with whole(to / f"{name}.dropped") as dropped, Path(source.path).open("rb") as raw:
-            gone = np.flatnonzero(fates.actions == _DROPPED)
+            gone = arrow.array(np.flatnonzero(fates.actions == _DROPPED))
             columns = [ledger[column].take(gone).to_pylist() for column in _HEAD]
             spans = zip(*(facts[column].take(gone).to_pylist() for column in ("offset", "length")), strict=True)
             for (offset, length), *values in zip(spans, *columns, strict=True):
@@ -128,7 +149,7 @@ def _decisions(path: Path, shard: Shard, columns: list[str] | None) -> pa.Table:
         places = [file.metadata.row_group(number).column(0).statistics for number in range(file.num_row_groups)]
         groups = [number for number, seq in enumerate(places) if seq.max >= first and seq.min <= last]
         found = file.read_row_groups(groups, columns, use_threads=False)
-    start, end = np.searchsorted(np.asarray(found["seq"]), [first, last])
+    start, end = np.searchsorted(arrow.numbers(found["seq"]), [first, last])
     return found.slice(start, end - start)
 
 
@@ -146,11 +167,11 @@ class _Fates(NamedTuple):
 
 
 def _fates(facts: pa.Table, decisions: pa.Table) -> _Fates:
-    alive = np.flatnonzero(~np.asarray(facts["dropped"]))
+    alive = np.flatnonzero(~arrow.numbers(facts["dropped"]))
     split, times = np.full(len(facts), -1, np.int8), np.zeros(len(facts), np.int64)
-    split[alive] = np.asarray(decisions["split"].fill_null(-1))
-    times[alive] = np.asarray(decisions["times"])
-    actions = np.where(np.asarray(facts["step"].is_null()), _KEPT, _CHANGED)
+    split[alive] = arrow.numbers(decisions["split"], null=-1)
+    times[alive] = arrow.numbers(decisions["times"])
+    actions = np.where(arrow.valid(facts["step"]), _CHANGED, _KEPT)
     actions[split < 0] = _DROPPED
     return _Fates(actions.astype(np.int8), split, times, alive, decisions)
 
@@ -168,7 +189,7 @@ def _runs(
 
 def _ledger(facts: pa.Table, fates: _Fates, source: Source, base: Base, before: list[int]) -> pa.Table:
     """Return the ledger's line of each row."""
-    records = np.asarray(facts["record"]) + base.record + 1
+    records = arrow.numbers(facts["record"]) + base.record + 1
     subs = facts["sub"].to_pylist()
     row_ids = [f"{source.index + 1}:{record}" for record in records.tolist()]
     if any(subs):
@@ -179,34 +200,33 @@ def _ledger(facts: pa.Table, fates: _Fates, source: Source, base: Base, before: 
         rows = np.flatnonzero(fates.split == number)
         lines[rows] = held + np.cumsum(fates.times[rows]) - fates.times[rows] + 1
     gone = fates.actions[fates.alive] == _DROPPED
-    told = fates.decisions.filter(pa.array(gone))
-    evidence = [_encode(item).decode() for item in _reasons(told, facts.take(pa.array(fates.alive[gone])))]
+    told = fates.decisions.filter(arrow.array(gone))
+    evidence = [_encode(item).decode() for item in _reasons(told, facts.take(arrow.array(fates.alive[gone])))]
     mask = np.zeros(len(facts), np.bool_)
     mask[fates.alive[gone]] = True
-    count = len(facts)
+    count, outputs = len(facts), arrow.array([f"{split}.jsonl" for split in SPLITS], pa.string())
     columns = {
         "row_id": row_ids,
-        "source": pa.repeat(source.name, count),
-        "line": records if source.tabular else np.asarray(facts["line"]) + base.line + 1,
-        "action": _ACTIONS.take(pa.array(fates.actions)),
+        "source": [source.name] * count,
+        "line": records if source.tabular else arrow.numbers(facts["line"]) + base.line + 1,
+        "action": _ACTIONS.take(arrow.array(fates.actions)),
         "step": _replaced(facts["step"], mask, told["step"]),
         "reason": _replaced(facts["reason"], mask, told["code"]),
-        "evidence": _replaced(facts["evidence"], mask, pa.array(evidence, pa.string())),
-        "output": pa.array([f"{split}.jsonl" for split in SPLITS]).take(pa.array(fates.split, mask=~placed)),
-        "output_line": pa.array(lines, mask=~placed),
+        "evidence": _replaced(facts["evidence"], mask, arrow.array(evidence, pa.string())),
+        "output": outputs.take(arrow.array(fates.split, missing=~placed)),
+        "output_line": arrow.array(lines, missing=~placed),
         "label": facts["label"],
         "tokens": facts["tokens"],
         "supervised_tokens": facts["supervised"],
     }
-    return pa.table(columns, schema=LEDGER)
+    return arrow.table(columns, LEDGER)
 
 
-def _replaced(column: pa.ChunkedArray, mask: NDArray[np.bool_], values: Any) -> pa.ChunkedArray:
-    """Return a column with other values at the places of a mask."""
-    import pyarrow.compute as pc  # takes 60 ms, and not every run gets here
-
-    values = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
-    return pc.replace_with_mask(column, pa.array(mask), values)
+def _replaced(column: pa.ChunkedArray, mask: NDArray[np.bool_], values: pa.Array | pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return a column with other values, one after the other, at the places of a mask."""
+    more = values.chunks if isinstance(values, pa.ChunkedArray) else [values]
+    places = np.where(mask, len(column) + np.cumsum(mask) - 1, np.arange(len(column)))
+    return pa.chunked_array([*column.chunks, *more], column.type).take(arrow.array(places))
 
 
 def _reasons(decisions: pa.Table, facts: pa.Table) -> Iterator[dict[str, Any]]:
@@ -229,8 +249,8 @@ def _with_copies(ledger: pa.Table, facts: pa.Table, fates: _Fates) -> pa.Table:
     several = np.flatnonzero(fates.times > 1)
     if not len(several):
         return ledger
-    told = fates.decisions.take(pa.array(np.searchsorted(fates.alive, several)))
-    evidence = dict(zip(several.tolist(), _reasons(told, facts.take(pa.array(several))), strict=True))
+    told = fates.decisions.take(arrow.array(np.searchsorted(fates.alive, several)))
+    evidence = dict(zip(several.tolist(), _reasons(told, facts.take(arrow.array(several))), strict=True))
     lines: list[dict[str, Any]] = []
     for row, entry in enumerate(ledger.to_pylist()):
         lines.append(entry)

@@ -26,26 +26,27 @@ _WITNESSES = 4  # rows on either side of a pair that are asked whether the diffe
 _SLACK = 10  # one in so many shingles of a filled slot may also stand in a third row
 
 
-def scores(sides: list[Sets], pairs: NDArray[np.int64], floor: float) -> NDArray[np.float64]:
+def scores(sets: Sets, sides: int, pairs: NDArray[np.int64], floor: float) -> NDArray[np.float64]:
     """Return the similarity of each pair of rows, 0 to 1; templates are looked for from `floor` on.
 
-    `sides` hold one set a row and side, what is asked first: where that is the same, the other side is no template.
-    `pairs`, of shape (pairs, 2), are the rows that are compared, as places in the sets. Witnesses are taken from the
-    other pairs of a row, in the order of the places: give rows places that do not depend on the order they came in.
+    Each row has so many `sides`, whose `sets` follow one another, what is asked first: where that is the same, the
+    other side is no template. `pairs`, of shape (pairs, 2), are the rows that are compared. Witnesses are taken from
+    the other pairs of a row, in the order of the rows: number them so that it does not depend on how they came in.
     """
-    common = [texts.shared(side, pairs) for side in sides]
-    alike = [_jaccard(side, pairs, both) for side, both in zip(sides, common, strict=True)]
+    sizes = sets.sizes
+    common = [texts.shared(sets, sides * pairs + side) for side in range(sides)]
+    alike = [_jaccard(sizes[sides * pairs + side], both) for side, both in enumerate(common)]
     score: NDArray[np.float64] = np.minimum.reduce(alike)
-    one_question = (alike[0] == 1) & (sides[0].sizes[pairs[:, 0]] > 0)
-    for number, (side, similarity) in enumerate(zip(sides, alike, strict=True)):
-        doubtful = (score >= floor) & (similarity < 1) & ((number == 0) | ~one_question)
+    one_question = (alike[0] == 1) & (sizes[sides * pairs[:, 0]] > 0)
+    for side, similarity in enumerate(alike):
+        doubtful = (score >= floor) & (similarity < 1) & ((side == 0) | ~one_question)
         triples, place = _triples(pairs, similarity >= floor, np.flatnonzero(doubtful))
-        np.minimum.at(score, place, _masked(side, triples, common[number][place], floor))
+        np.minimum.at(score, place, _masked(sets, sizes, sides * triples + side, common[side][place], floor))
     return score
 
 
-def _jaccard(side: Sets, pairs: NDArray[np.int64], common: NDArray[np.int64]) -> NDArray[np.float64]:
-    union = side.sizes[pairs[:, 0]] + side.sizes[pairs[:, 1]] - common
+def _jaccard(sizes: NDArray[np.int64], common: NDArray[np.int64]) -> NDArray[np.float64]:
+    union = sizes.sum(axis=1) - common
     return np.where(union == 0, 1.0, common / np.maximum(union, 1))
 
 
@@ -74,22 +75,25 @@ def _triples(
     return np.concatenate(found), np.concatenate(places)
 
 
-def _masked(side: Sets, triples: NDArray[np.int64], common: NDArray[np.int64], floor: float) -> NDArray[np.float64]:
+def _masked(
+    sets: Sets, sizes: NDArray[np.int64], triples: NDArray[np.int64], common: NDArray[np.int64], floor: float
+) -> NDArray[np.float64]:
     """Return the similarity of x and y without what z shares with both, where z shows a slot; else 1.
 
-    `common` is how much x and y share.
+    `triples` are the places of their sets, of which `sizes` tells how large they are; `common` is how much x and y
+    share.
     """
     out = np.ones(len(triples))
-    x, y, z = (side.sizes[triples[:, n]] for n in range(3))
+    x, y, z = (sizes[triples[:, n]] for n in range(3))
     only_x, only_y = x - common, y - common
     left = np.flatnonzero((only_x > 0) & (only_y > 0))  # the triples that may show one, fewer with every count
     shares: list[NDArray[np.int64]] = []
     for end, size in ((0, x), (1, y)):
-        both = texts.shared(side, triples[left][:, [end, 2]])
+        both = texts.shared(sets, triples[left][:, [end, 2]])
         like = both >= floor * (size[left] + z[left] - both)
         left, shares = left[like], [held[like] for held in (*shares, both)]
     xz, yz = shares
-    xyz = texts.shared(side, triples[left])
+    xyz = texts.shared(sets, triples[left])
     only_x, only_y, same = only_x[left], only_y[left], common[left] - xyz
     slot = (z[left] - xz - yz + xyz > 0) & ((xz - xyz) * _SLACK <= only_x) & ((yz - xyz) * _SLACK <= only_y)
     out[left] = np.where(slot, same / np.maximum(same + only_x + only_y, 1), 1.0)

@@ -148,10 +148,11 @@ def _buffers(texts: Sequence[str] | pa.Array | Texts) -> tuple[NDArray[np.uint8]
         return texts
     if isinstance(texts, pa.Array):
         buffer, offsets = _arrow(texts)
-        if not (buffer[offsets[0] : offsets[-1]] < 128).all():
-            return _arrow(pa.array(_normalised(texts), pa.large_string()))
-        return buffer, offsets
-    return _arrow(pa.array(texts, pa.large_string()))
+        if (buffer[offsets[0] : offsets[-1]] < 128).all():
+            return buffer, offsets
+    encoded = [text.encode() for text in _normalised(texts)]
+    ends = np.cumsum([0, *map(len, encoded)], dtype=np.int64)
+    return np.frombuffer(b"".join(encoded) or b"\0", np.uint8), ends
 
 
 def _longest(offsets: NDArray[np.int64]) -> int:

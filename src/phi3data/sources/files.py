@@ -60,6 +60,17 @@ def whole(path: Path) -> Iterator[IO[bytes]]:
 
 
 @contextmanager
+def placed(path: Path, start: int) -> Iterator[IO[bytes]]:
+    """Open a file that is there for writing from `start` on; what is written is on the disk then, but in `passing`."""
+    with path.open("r+b", buffering=CHUNK) as file:
+        file.seek(start)
+        yield file
+        file.flush()
+        if _sync:
+            os.fsync(file.fileno())
+
+
+@contextmanager
 def passing() -> Iterator[None]:
     """Within, this process does not wait for the disk: no file outlasts it but those that `move` gives their names."""
     global _sync  # noqa: PLW0603 (of the whole process: files are written by many threads)

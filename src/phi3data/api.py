@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from phi3data import family
+from phi3data import arrow, family
 from phi3data.engine import local
 from phi3data.engine import recipe as recipes
 from phi3data.engine.manifest import write_manifest
@@ -79,9 +79,7 @@ class Prepared:
     @property
     def ledger(self) -> pa.Table:
         """What became of every input row: one row each, with the columns that docs/outputs.md lists."""
-        import pyarrow.parquet as pq
-
-        return pq.read_table(self.folder / "ledger.parquet")
+        return arrow.read(self.folder / "ledger.parquet")
 
     @property
     def dropped(self) -> list[dict[str, Any]]:
@@ -293,9 +291,7 @@ def similar(source: Any, *, threshold: float = 0.8, **options: Any) -> Iterator[
     """
     recipe = {"dedup.match": "near", "dedup.threshold": threshold, "dedup.prefixes": False, "source.format": "chat"}
     found = dedup(source, recipes.load(None, recipe), **options)
-    import pyarrow.parquet as pq
-
-    saved = pq.read_table(found.folder / "duplicates.parquet")
+    saved = arrow.read(found.folder / "duplicates.parquet")
     pairs = [pair for pair in saved.to_pylist() if pair["score"] >= threshold]
     wanted = {pair[name] for pair in pairs for name in ("row_id", "other_id")}
     paths = {row["row_id"]: row["source"] for row in found.ledger.to_pylist() if row["row_id"] in wanted}

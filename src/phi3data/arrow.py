@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -65,6 +67,12 @@ def valid(column: pa.Array | pa.ChunkedArray) -> NDArray[np.bool_]:
     """Tell which values of a column are not null."""
     chunks = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
     return np.concatenate([np.zeros(0, np.bool_), *map(_valid, chunks)])
+
+
+def read(path: Path, columns: list[str] | None = None) -> pa.Table:
+    """Read columns of a Parquet file. `pyarrow.parquet.read_table` takes five times as long to get going."""
+    with pq.ParquetFile(path) as file:
+        return file.read(columns, use_threads=False)
 
 
 def _plain(chunk: pa.Array, null: Any) -> NDArray[Any]:

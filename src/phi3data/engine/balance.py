@@ -12,7 +12,6 @@ import numpy as np
 
 from phi3data import arrow
 from phi3data.engine.facts import bands, signed
-from phi3data.engine.verify import read
 from phi3data.errors import UsageError, did_you_mean
 from phi3data.similarity.bands import BANDS
 from phi3data.steps import balance as step
@@ -98,7 +97,9 @@ def _clusters(seq: NDArray[np.int64], digests: NDArray[np.uint64], examined: Pat
 
     One column of keys is in memory at a time. `seq` is sorted.
     """
-    keyed = np.concatenate([arrow.numbers(read(signed(examined, shard), ["seq"])["seq"]) for shard in range(shards)])
+    keyed = np.concatenate(
+        [arrow.numbers(arrow.read(signed(examined, shard), ["seq"])["seq"]) for shard in range(shards)]
+    )
     mine = np.isin(keyed, seq)
     place = np.searchsorted(seq, keyed[mine])
 

@@ -309,9 +309,12 @@ def _similar(connection: duckdb.DuckDBPyConnection) -> np.ndarray:
 
 def _ranks(labels: pa.ChunkedArray) -> np.ndarray:
     """Return the place of each label in the sorted list of labels, so that a stratum does not depend on row order."""
-    names = labels.to_pylist()
-    rank = {name: place for place, name in enumerate(sorted(set(names)))}
-    return np.array([rank[name] for name in names], np.int64)
+    chunks = labels.dictionary_encode().chunks  # of one dictionary
+    names = chunks[0].dictionary.to_pylist() if chunks else []
+    rank = {name: place for place, name in enumerate(sorted(names))}
+    places = np.concatenate([np.zeros(0, np.int32), *(arrow.numbers(chunk.indices) for chunk in chunks)])
+    ranks: np.ndarray = np.array([rank[name] for name in names], np.int64)[places]
+    return ranks
 
 
 def _unsigned(column: pa.ChunkedArray) -> Any:

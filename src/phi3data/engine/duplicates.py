@@ -203,7 +203,7 @@ def _near(
         progress.advance(batches - len(todo), 0)
         for _ in each(submit, verify.verify, todo):
             progress.advance(1, 0)
-        verified = pa.concat_tables([verify.read(path) for path in edges])
+        verified = pa.concat_tables([arrow.read(path) for path in edges])
         connection.register("verified", verified)
         # What was compared before was compared among more rows, which tell a template better.
         connection.execute(

@@ -13,7 +13,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from phi3data import family
+from phi3data import arrow, family
 from phi3data.engine import decide as deciding
 from phi3data.engine.bare import examine_bare, suits
 from phi3data.engine.decide import Decided
@@ -361,9 +361,9 @@ _ROW_GROUP = 100_000
 
 
 def _regrouped(paths: Iterator[Path]) -> Iterator[Any]:
-    held = LEDGER.empty_table()
+    held = pa.table([pa.nulls(0, field.type) for field in LEDGER], schema=LEDGER)
     for path in paths:
-        held = pa.concat_tables([held, pq.read_table(path, schema=LEDGER)])
+        held = pa.concat_tables([held, arrow.read(path)])
         while len(held) >= _ROW_GROUP:
             yield held.slice(0, _ROW_GROUP).combine_chunks()
             held = held.slice(_ROW_GROUP)

@@ -12,7 +12,6 @@ import numpy as np
 
 from phi3data import arrow
 from phi3data.engine.facts import ROW_BITS, bands, signed
-from phi3data.engine.verify import read
 from phi3data.similarity import buckets
 from phi3data.similarity.bands import BANDS
 from phi3data.workers import in_order
@@ -51,7 +50,7 @@ def _keys(seqs: NDArray[np.int64], examined: Path) -> _Keys:
     files: list[tuple[Path, NDArray[np.int32]]] = []
     for mine in np.split(seqs, np.flatnonzero(np.diff(shards)) + 1):
         shard = int(mine[0] >> ROW_BITS)
-        held = arrow.numbers(read(signed(examined, shard), ["seq"])["seq"])
+        held = arrow.numbers(arrow.read(signed(examined, shard), ["seq"])["seq"])
         files.append((bands(examined, shard), np.searchsorted(held, mine).astype(np.int32)))
     return _Keys(files)
 

@@ -92,7 +92,7 @@ def _ends(group: NDArray[np.int64], size: NDArray[np.int64]) -> Iterator[int]:
 
 def verify(folder: Path, number: int, examined: Path, scope: Scope, floor: float) -> None:
     """Compare the pairs of a batch on the texts, and write those of at least the similarity `floor`."""
-    nodes, pairs = (read(folder / f"{number:06d}.{name}.parquet") for name in ("nodes", "pairs"))
+    nodes, pairs = (arrow.read(folder / f"{number:06d}.{name}.parquet") for name in ("nodes", "pairs"))
     ends = np.column_stack([arrow.numbers(column) for column in pairs.columns])
     score = scores(_sets(nodes, examined, scope), 2, ends, floor)
     found = score >= floor
@@ -144,12 +144,6 @@ def _lines(nodes: pa.Table, examined: Path) -> list[bytes]:
             for place, start, end in places:
                 lines[place] = rows[start:end]
     return lines
-
-
-def read(path: Path, columns: list[str] | None = None) -> pa.Table:
-    """Read a small file: `read_table` takes five times as long to get going."""
-    with pq.ParquetFile(path) as file:
-        return file.read(columns, use_threads=False)
 
 
 def _save(table: pa.Table, path: Path) -> None:

@@ -92,8 +92,7 @@ def write(
     """Write a shard to its place in the splits in `to`; dropped rows and ledger to pieces, where among `outputs`."""
     name = f"{shard.index:06d}"
     told = {"dropped.jsonl", "ledger.parquet"} & set(outputs)
-    with pq.ParquetFile(examined / f"{name}.facts.parquet") as file:
-        facts = file.read(_FACTS if told else _PLACES, use_threads=False)
+    facts = arrow.read(examined / f"{name}.facts.parquet", _FACTS if told else _PLACES)
     fates = _fates(facts, _decisions(decided / "decisions.parquet", shard, None if told else _FATES))
     lines = _mapped(examined / f"{name}.rows")
     places = arrow.numbers(facts["row_offset"], null=0), arrow.numbers(facts["row_length"], null=0)

@@ -38,7 +38,7 @@ class _Keys(NamedTuple):
 
         def keys(file: tuple[Path, NDArray[np.int32]]) -> list[NDArray[np.uint32]]:
             path, places = file
-            held = np.load(path, mmap_mode="r")
+            held = np.asarray(np.load(path, mmap_mode="r"))
             return [held[band][places] for band in wanted]
 
         parts = in_order(here, keys, self.files)

@@ -95,11 +95,12 @@ def sets(texts: Sequence[str] | pa.Array | Texts, *, kernel: bool | None = None)
     if isinstance(texts, Texts) or (_with_kernel(texts) if kernel is None else kernel):
         buffer, offsets = _buffers(texts)
         starts = np.zeros(len(offsets), np.int64)
-        hashes = np.empty(int(offsets[-1] - offsets[0]), np.uint64)  # no text has more shingles than bytes
+        # No text has more shingles than bytes; the end, which most often is not needed, is never touched.
+        hashes = np.empty(int(offsets[-1] - offsets[0]), np.uint64)
         room = _longest(offsets)
         scratch = np.empty(room, np.uint32), np.empty(room, np.uint64), np.empty(_BUCKETS + 1, np.int64)
         compiled.sets(buffer, offsets, hashes, starts, *scratch)
-        return Sets(hashes[: starts[-1]].copy(), starts)
+        return Sets(hashes[: starts[-1]], starts)
     found = [np.unique(plain.shingles(text)) for text in _normalised(texts)]
     starts = np.zeros(len(found) + 1, np.int64)
     starts[1:] = np.cumsum([len(one) for one in found])

@@ -7,30 +7,26 @@ split holds a few numbers per group of rows in memory (about 30 bytes), and near
 from __future__ import annotations
 
 import re
-from itertools import pairwise
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import duckdb
 import msgspec
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from phi3data import arrow
-from phi3data.engine import duplicates
+from phi3data.engine import decisions, duplicates
 from phi3data.engine.balance import Balanced, balance
 from phi3data.engine.facts import ROW_BITS, signed
-from phi3data.engine.given import AGAINST, LEAK
-from phi3data.errors import RefusedError, UsageError
-from phi3data.sources.files import whole
-from phi3data.steps.balance import OVER_QUOTA
-from phi3data.steps.dedup import CODES
-from phi3data.steps.split import SPLITS, assign, by_time, components, joint
+from phi3data.errors import OutputError, RefusedError, UsageError
+from phi3data.steps.split import assign, by_time, components, joint
 from phi3data.steps.split import deviation as deviation_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    import pyarrow as pa
 
     from phi3data.engine.examine import Summary
     from phi3data.engine.local import Progress
@@ -38,23 +34,6 @@ if TYPE_CHECKING:
     from phi3data.sources.source import Shard, Source
     from phi3data.workers import Submit
 
-# One line a row that examining did not drop: the step that drops it, if one does, and why; else where it goes.
-DECISIONS = pa.schema(
-    [
-        ("seq", pa.int64()),
-        ("step", pa.string()),
-        ("code", pa.string()),
-        ("kept", pa.string()),  # row_id of the row that it goes for
-        ("place", pa.string()),  # "file:line" of that row, where it is a given one
-        ("kind", pa.string()),  # what it is to that row
-        ("score", pa.float64()),
-        ("split", pa.int8()),
-        ("times", pa.int32()),  # how often it is written
-        ("before", pa.int64()),  # rows of its group, where that was balanced and the row does not stand just once
-        ("after", pa.int64()),
-    ]
-)
-_BATCH = 20_000  # decisions that are held at a time
 _MEMORY = "300MB"
 _OTHER = np.uint64(0x9E3779B97F4A7C15)  # turns keys into keys of another kind
 
@@ -154,10 +133,11 @@ def decide(
     """Decide on every row, write decisions.parquet to `folder`, ordered by row, and similar `pairs` beside it.
 
     Candidates are compared by the tasks that `submit` takes, in the folder `compared`; `here` takes those for threads.
-    Raises `RefusedError` for the first row that the recipe says to refuse, `UsageError` for a column without values.
+    Raises `RefusedError` for the first row that the recipe says to refuse, `UsageError` for a column without values,
+    `OutputError` where the disk has no room for what memory does not hold.
     """
     keyed = [signed(examined, shard) for shard in range(len(starts))]
-    with connect(examined, starts, spill, given) as connection:
+    with _room(spill), connect(examined, starts, spill, given) as connection:
         _refuse(connection, sources)
         # Given rows come first where not all that share a key are compared.
         place = "CASE WHEN seq IN (SELECT seq FROM facts WHERE given > 0) THEN '-inf'::DOUBLE ELSE place END"
@@ -168,58 +148,21 @@ def decide(
             duplicates.save(connection, folder / "duplicates.parquet")
         deviation = _split(connection, recipe)
         balanced = balance(connection, recipe.balance, examined, len(starts), sources)
-        rows, sizes = np.zeros((2, len(starts), len(SPLITS)), np.int64)
-        how: dict[str, Any] = {"compression": "lz4", "use_dictionary": False, "write_statistics": ["seq"]}
-        with whole(folder / "decisions.parquet") as file, pq.ParquetWriter(file, DECISIONS, **how) as out:
-            for batch in _decisions(connection, sources).to_arrow_reader(_BATCH):
-                for part in _by_shard(batch):
-                    out.write_batch(part.select(DECISIONS.names))
-                _count(batch, rows, sizes)
+        rows, sizes = decisions.write(connection, sources, len(starts), folder / "decisions.parquet")
         return Decided(starts, rows.tolist(), sizes.tolist(), found, deviation, balanced)
 
 
-def _decisions(connection: duckdb.DuckDBPyConnection, sources: list[Source]) -> duckdb.DuckDBPyRelation:
-    """Return the columns of `DECISIONS` and `row_length`, ordered by row, from what the steps left in their tables."""
-    codes = " ".join(f"WHEN '{kind}' THEN '{code}'" for kind, code in CODES.items())
-    names = {
-        "source": np.arange(len(sources)),
-        "name": arrow.array([one.name for one in sources], pa.string()),
-        "tabular": np.array([one.tabular for one in sources], np.bool_),
-    }
-    connection.register("names", arrow.table(names))
-    return connection.sql(
-        f"""
-        WITH joined AS (
-            SELECT facts.seq, facts.given, facts.row_length, kept.row_id AS kept, kind, score, split, times, before,
-                   after,
-                   CASE WHEN kept.given > 0
-                        THEN name || ':' || CASE WHEN tabular THEN kept.record ELSE kept.line END END AS place,
-                   CASE WHEN kept.given IN (1, 2) THEN 'split' WHEN kept.seq IS NOT NULL THEN 'dedup'
-                        WHEN times = 0 THEN 'balance' END AS decided
-            FROM facts LEFT JOIN removed USING (seq) LEFT JOIN facts AS kept ON kept.seq = removed.keeper
-            LEFT JOIN names ON names.source = kept.source
-            LEFT JOIN splits ON splits.prompt = facts.prompt AND splits.group_key IS NOT DISTINCT FROM facts.group_key
-            LEFT JOIN balanced ON balanced.seq = facts.seq
-            WHERE NOT facts.dropped AND facts.given <> {AGAINST}
-        )
-        SELECT seq, decided AS step,
-               CASE decided WHEN 'split' THEN '{LEAK}' WHEN 'balance' THEN '{OVER_QUOTA}'
-                            WHEN 'dedup' THEN CASE kind {codes} END END AS code,
-               kept, place, kind, score,
-               CASE WHEN decided IS NULL THEN CASE WHEN given > 0 THEN given ELSE coalesce(split, 0) END END AS split,
-               CASE WHEN decided IS NULL THEN coalesce(times, 1) ELSE 0 END AS times, before, after,
-               row_length
-        FROM joined ORDER BY seq
-        """  # noqa: S608 (names of ours)
-    )
-
-
-def _by_shard(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
-    """Yield the parts of a batch that are of one shard, whose writing reads no other shard's rows then."""
-    shards = arrow.numbers(batch["seq"]) >> ROW_BITS
-    borders = [0, *(np.flatnonzero(np.diff(shards)) + 1).tolist(), len(shards)]
-    for start, end in pairwise(borders):
-        yield batch.slice(start, end - start)
+@contextmanager
+def _room(spill: Path) -> Iterator[None]:
+    """Turn what DuckDB says when it can put nothing more on the disk into one sentence."""
+    try:
+        yield
+    except (duckdb.OutOfMemoryException, duckdb.IOException) as error:
+        said = str(error).strip().partition("\n")[0]
+        raise OutputError(
+            f"{spill}: no room for what the decisions need beside {_MEMORY} of memory ({said}): make room on this disk "
+            "and run the same command again; finished work is kept"
+        ) from None
 
 
 def _refuse(connection: duckdb.DuckDBPyConnection, sources: list[Source]) -> None:
@@ -273,12 +216,10 @@ def _split(connection: duckdb.DuckDBPyConnection, recipe: Recipe) -> dict[str, f
         wanted = [strata[name] for name in recipe.split.stratify]
         split = assign(unique, joint(wanted) if wanted else np.zeros(len(unique), np.int64), rows, recipe.split)
         deviation = {name: deviation_of(split, strata[name], rows) for name in recipe.split.stratify}
-    connection.register(
-        "splits",
-        arrow.table(
-            {"prompt": pairs["prompt"], "group_key": pairs["group_key"], "split": split[place].astype(np.int8)}
-        ),
-    )
+    later = np.flatnonzero(split[place])
+    columns = {"prompt": pairs["prompt"], "group_key": pairs["group_key"]}
+    chosen = {name: column.take(arrow.array(later)) for name, column in columns.items()}
+    connection.register("splits", arrow.table({**chosen, "split": split[place][later].astype(np.int8)}))
     return deviation
 
 
@@ -319,13 +260,3 @@ def _ranks(labels: pa.ChunkedArray) -> np.ndarray:
 
 def _unsigned(column: pa.ChunkedArray) -> Any:
     return arrow.numbers(column, null=0).astype(np.uint64)
-
-
-def _count(decided: pa.RecordBatch, rows: np.ndarray, sizes: np.ndarray) -> None:
-    """Add what each shard gives to each split to `rows` and, in bytes, to `sizes`, of shape (shards, splits)."""
-    split = arrow.numbers(decided["split"], null=-1)
-    kept = np.flatnonzero(split >= 0)
-    shards = arrow.numbers(decided["seq"])[kept] >> ROW_BITS
-    times, lengths = arrow.numbers(decided["times"])[kept], arrow.numbers(decided["row_length"])[kept]
-    np.add.at(rows, (shards, split[kept]), times)
-    np.add.at(sizes, (shards, split[kept]), times * lengths)

@@ -12,7 +12,6 @@ import re
 import unicodedata
 from bisect import bisect_right
 from collections.abc import Callable, Iterable
-from functools import cached_property
 from itertools import accumulate, count
 from operator import add
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -25,7 +24,7 @@ from phi3data.text.skeleton import START, dense, joined, skeleton
 from phi3data.text.spot import Spot
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
 
 # Where a mark is looked for, and what it is:
@@ -99,24 +98,20 @@ class Screen:
         for mark in dict.fromkeys([mark for kernel in kernels for mark in kernel.marks] + of_pairs):
             mask = sum(1 << number for number, kernel in enumerate(kernels) if mark in kernel.marks)
             marks[mark.view].append((mark, mask + (self.pair_bit if mark in of_pairs else 0)))
-        self._bones = [(re.compile(pattern.encode()), masks) for pattern, masks in _patterns(marks["bones"])]
-        wide = list(_patterns(marks["wide"]))
-        self._wide = Lazy("|".join([pattern for pattern, _ in wide]) or "(?!)")
-        self._wide_masks = (0, *(mask for _, masks in wide for mask in masks[1:]))
+        self._bones = _patterns(marks["bones"], "ascii")
+        self._bytes = _patterns(marks["bytes"], "latin-1")
+        wide = marks["wide"]
+        self._wide = Lazy("|".join([re.escape(mark.piece) + mark.then + "()" for mark, _ in wide]) or "(?!)")
+        self._wide_masks = (0, *(mask for _, mask in wide))
         self._runs, self._dense = (
             [(mark.piece.encode(), mask) for mark, mask in marks[view]] for view in ("run", "dense")
         )
         self._text, self._user = ([(mark.piece, mask) for mark, mask in marks[view]] for view in ("text", "user"))
-        self._bytes_marks = list(_patterns(marks["bytes"]))
         self._first = {mark.piece: mask for mark, mask in marks["first"]}
         self._last = [(re.compile(f"[{mark.piece}]"), mask) for mark, mask in marks["last"]]
         self._loop, self._hidden, self._nfc, self._letter = (
             sum(mask for _, mask in marks[view]) for view in ("loop", "hidden", "nfc", "letter")
         )
-
-    @cached_property
-    def _bytes(self) -> list[tuple[re.Pattern[bytes], tuple[int, ...]]]:
-        return [(re.compile(pattern.encode("latin-1")), masks) for pattern, masks in self._bytes_marks]
 
     def suspects(self, texts: list[str], roles: Sequence[str]) -> tuple[dict[int, int], list[int]]:
         """Return the kernels, as bits, that must look at a text, by its number, and the texts that are not ASCII.
@@ -163,8 +158,9 @@ class Screen:
             _note(numbers, self._everything, found)
             return None
         starts = _starts(bones.split(_START)[1:])  # to find a text by a place in it
-        for pattern, masks in self._bones:
-            _match(bones, starts, pattern, masks, numbers, found)
+        for one in self._bones:
+            if one.piece in bones:
+                _match(bones, starts, one.pattern.pattern, one.masks, numbers, found)
         _find(bones, starts, self._runs, numbers, found)
         if self._dense:
             _find(dense(bones), starts, self._dense, numbers, found)
@@ -182,8 +178,9 @@ class Screen:
         _match(whole, _starts(texts), self._wide.pattern, self._wide_masks, numbers, found)
         data = whole.encode("utf-8", "surrogatepass")
         starts = _starts(data.split(_START)[1:])
-        for pattern, masks in self._bytes:
-            _match(data, starts, pattern, masks, numbers, found)
+        for one in self._bytes:
+            if one.piece in data:
+                _match(data, starts, one.pattern.pattern, one.masks, numbers, found)
         if self._hidden and not _is_printable("".join(texts)):
             _note([n for n, text in zip(numbers, texts, strict=True) if not _is_printable(text)], self._hidden, found)
         if self._nfc and not unicodedata.is_normalized("NFC", whole):
@@ -195,16 +192,28 @@ class Screen:
 _START = START.encode()
 
 
-def _patterns(marks: list[tuple[Mark, int]]) -> Iterator[tuple[str, tuple[int, ...]]]:
-    """Yield a pattern for each first piece of marks, and the masks by the empty group at the end of an alternative.
+class _Pattern(msgspec.Struct, frozen=True):
+    """Marks that begin with one piece, and the masks by the empty group at the end of an alternative."""
+
+    piece: bytes
+    pattern: Lazy[bytes]
+    masks: tuple[int, ...]
+
+
+def _patterns(marks: list[tuple[Mark, int]], encoding: str) -> list[_Pattern]:
+    """Return a pattern for each first piece of marks.
 
     sre skips to a plain character that begins a pattern as fast as it can: one pattern a character takes half of the
     time of one pattern for all, for which each character is looked up in a set.
     """
+    out: list[_Pattern] = []
     for piece in dict.fromkeys([mark.piece for mark, _ in marks]):
         alike = [(mark.then, mask) for mark, mask in marks if mark.piece == piece]
         then = "|".join([then + "()" for then, _ in alike])
-        yield re.escape(piece) + (f"(?:{then})" if len(alike) > 1 else then), (0, *(mask for _, mask in alike))
+        pattern = re.escape(piece) + (f"(?:{then})" if len(alike) > 1 else then)
+        masks = (0, *(mask for _, mask in alike))
+        out.append(_Pattern(piece.encode(encoding), Lazy(pattern.encode(encoding)), masks))
+    return out
 
 
 def _is_printable(text: str) -> bool:

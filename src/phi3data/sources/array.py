@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from phi3data.sources.source import MAX_RECORD, Raw, Shard, Source, too_long
+from phi3data.sources.source import LISTS_OF_A_ROW, MAX_RECORD, Raw, Shard, Source, too_long
 from phi3data.text import jsonline
 
 if TYPE_CHECKING:
@@ -27,10 +27,7 @@ _STRING_END = re.compile(rb'[^"\\\n]*(?:\\.[^"\\\n]*)*("|\n|\\?\Z)', re.DOTALL)
 _SCALAR = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[^,\s][^,]*', re.DOTALL)
 _NEXT_RECORD = re.compile(rb"\s*,\s*\{")
 _LIST_OF_OBJECTS = re.compile(rb'"((?:[^"\\]|\\.)*)"\s*:\s*\[\s*\{')
-# Lists that belong to one row; any other list of objects at the top of a file's object is the list of rows.
-_LISTS_OF_A_ROW = frozenset(
-    b"messages conversations contents instances interactions tools functions chosen rejected prompt completion".split()
-)
+_OF_A_ROW = frozenset(name.encode() for name in LISTS_OF_A_ROW)
 
 
 def depth_of_records(head: bytes) -> int:
@@ -42,7 +39,7 @@ def depth_of_records(head: bytes) -> int:
     if text[:1] == b"[":
         return 1
     found = _LIST_OF_OBJECTS.search(text)
-    if found is None or found[1] in _LISTS_OF_A_ROW:
+    if found is None or found[1] in _OF_A_ROW:
         return 0
     level = at_list = 0
     for token in _TOKEN.finditer(text):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 import msgspec
 
 from phi3data.errors import InputError, UsageError, did_you_mean
+from phi3data.text.lazy import Lazy
 
 CONTAINERS = {
     ".jsonl": "jsonl",
@@ -23,7 +23,7 @@ CONTAINERS = {
     ".arrow": "arrow",
     ".txt": "txt",
 }
-_HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
+_HUB_NAME = Lazy(r"[\w.-]+/[\w.-]+")
 BINARY = frozenset({"parquet", "arrow", "xlsx", "dataset", "memory", "hub"})  # containers whose rows are no text
 COMPRESSIONS = {".gz": "gzip", ".zst": "zstd", ".bz2": "bz2", ".xz": "xz"}
 

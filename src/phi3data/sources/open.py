@@ -11,7 +11,7 @@ import msgspec
 from phi3data.errors import InputError, UsageError, did_you_mean
 from phi3data.findings import Finding
 from phi3data.sources.inputs import BINARY
-from phi3data.sources.source import BLANK, LABEL_COLUMNS, SHARD, Raw, Shard, Source, renamer
+from phi3data.sources.source import BLANK, LABEL_COLUMNS, LISTS_OF_A_ROW, SHARD, Raw, Shard, Source, renamer
 from phi3data.text import jsonline
 
 if TYPE_CHECKING:
@@ -204,7 +204,10 @@ def _is_lines(text: bytes, container: str) -> bool:
     value = jsonline.decode(first)
     whole = not isinstance(value, Finding)
     if whole and not rest.strip():
-        return not (_holds_rows(value) if isinstance(value, list) else _depth(first) == 2)
+        if isinstance(value, list):
+            return not _holds_rows(value)
+        # A row has no other lists of objects than those: most files of one row need not be looked through.
+        return not (_has_lists(value) and _depth(first) == 2)
     others = (jsonline.decode(line) for line in rest.split(b"\n")[:50] if line[:1] in (b"{", b"["))
     if whole:
         return container == "jsonl" or text[:1] == b"{" or not isinstance(next(others, Finding("", "")), Finding)
@@ -214,6 +217,15 @@ def _is_lines(text: bytes, container: str) -> bool:
         text[:1] == b"{"
         and first.rstrip()[-1:] not in (b"{", b"[", b",", b":")
         and any(isinstance(other, dict) for other in others)
+    )
+
+
+def _has_lists(value: Any) -> bool:
+    """Tell whether an object has a list of objects that is none of a row's own."""
+    held = value.items() if isinstance(value, dict) else ()
+    return any(
+        isinstance(item, list) and item and isinstance(item[0], dict) and key not in LISTS_OF_A_ROW
+        for key, item in held
     )
 
 

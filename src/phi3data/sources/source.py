@@ -21,6 +21,23 @@ if TYPE_CHECKING:
 # Where a label is looked for when no column is named.
 LABEL_COLUMNS = ("label", "category", "intent", "topic")
 
+# Lists that belong to one row; any other list of objects at the top of a file's object is the list of rows.
+LISTS_OF_A_ROW = frozenset(
+    [
+        "messages",
+        "conversations",
+        "contents",
+        "instances",
+        "interactions",
+        "tools",
+        "functions",
+        "chosen",
+        "rejected",
+        "prompt",
+        "completion",
+    ]
+)
+
 Layout = Literal["lines", "array", "delimited"]
 
 # A record longer than this is set aside as a finding, so that memory is bounded by it and not by the data. 16 MiB of

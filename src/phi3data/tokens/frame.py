@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from phi3data.findings import Finding, pointer
+from phi3data.text.lazy import Lazy
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -27,8 +28,8 @@ WHITE = (
     "\u2028\u2029\u202f\u205f\u3000"
 )
 
-_BRACKETED = re.compile(r"<[^\s<>]+>|\[[^\s\[\]]+\]")  # </s>, <|tool|>, [INST]: not marked as special in some files
-LOOKS_LIKE_CONTROL = re.compile(r"<\|[^\s|<>]{1,40}\|>")  # how this family, and most others, spell control tokens
+_BRACKETED = Lazy(r"<[^\s<>]+>|\[[^\s\[\]]+\]")  # </s>, <|tool|>, [INST]: not marked as special in some files
+LOOKS_LIKE_CONTROL = Lazy(r"<\|[^\s|<>]{1,40}\|>")  # how this family, and most others, spell control tokens
 
 NOT_FOLLOWED = Finding(
     "T605", "the chat template changes the words of messages: it cannot be told what to train on", "/messages"
@@ -96,14 +97,14 @@ class Controls:
         # Leftmost, then longest, as tokenizers finds them.
         words = sorted(self.by_text, key=len, reverse=True)
         self._begin = {word[0] for word in words}
-        self._find = re.compile("|".join(map(re.escape, words)) or r"(?!)").finditer
+        self._words = Lazy("|".join(map(re.escape, words)) or r"(?!)")
         self.frame = lru_cache(4096)(self._frame)  # few orders of roles, and of literals, make a data set
 
     def find(self, text: str) -> Iterator[tuple[Control, int, int]]:
         """Yield the control tokens that stand in a text, with start and end in code points."""
         if not any(character in text for character in self._begin):
             return
-        for match in self._find(text):
+        for match in self._words.finditer(text):
             yield self.by_text[match[0]], match.start(), match.end()
 
     def cut(self, text: str) -> Iterator[str | Control]:

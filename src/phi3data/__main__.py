@@ -22,20 +22,20 @@ class _Inspect(ModuleType):
 def main() -> None:
     """Run the command."""
     gc.set_threshold(50_000)  # modules that are being loaded are no garbage: before the first is loaded
-    _load_click()
+    load_click()
     from phi3data import cli
 
     cli.main()
 
 
-def _load_click() -> None:
+def load_click() -> None:
     """Load click without `inspect`, which everybody else who asks for it gets."""
     if "inspect" in sys.modules:
         return
     here = sys.modules["inspect"] = _Inspect("inspect")
     import click  # noqa: F401
 
-    if sys.modules["inspect"] is here:
+    if sys.modules.get("inspect") is here:
         del sys.modules["inspect"]
 
 

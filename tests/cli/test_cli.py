@@ -392,6 +392,7 @@ HEAVY = {"numpy", "pyarrow", "pandas", "duckdb", "jinja2", "rich", "torch", "tok
 LATE = {
     *("concurrent", "hashlib", "importlib.metadata", "shutil", "socket", "subprocess", "tempfile", "_pydatetime"),
     *("encodings.cp1251", "encodings.cp1252", "base64", "dataclasses", "glob", "heapq", "json", "string", "tomllib"),
+    *("ast", "dis", "inspect", "tokenize", "phi3data.sources.array"),
     *("phi3data.api", "phi3data.engine", "phi3data.fixes", "phi3data.lint.project", "phi3data.report.lint.sarif"),
     *("phi3data.family.jinja", "phi3data.sources.formats", "phi3data.sources.reader", "phi3data.tokens.estimate"),
     *("phi3data.steps.decontaminate", "phi3data.tokens.exact", "phi3data.tokens.lengths", "phi3data.tokens.vocabulary"),
@@ -401,7 +402,8 @@ LATE = {
 @pytest.mark.parametrize("command", ["check", "--help"])
 def test_check_starts_without_anything_heavy(good: Path, command: str) -> None:
     code = (
-        "import sys; from phi3data.cli import group, run; "
+        "import sys; sys.modules['typing_extensions'] = None; "  # msgspec takes it, and a plain installation has none
+        "from phi3data.__main__ import load_click; load_click(); from phi3data.cli import group, run; "
         f"run(group, {[command, str(good)] if command == 'check' else [command]!r}); "
         "print(*sys.modules, file=sys.stderr)"
     )
@@ -413,6 +415,17 @@ def test_check_starts_without_anything_heavy(good: Path, command: str) -> None:
     assert not loaded & HEAVY, loaded & HEAVY
     if command == "check":  # help measures the terminal, with shutil
         assert not modules & LATE, modules & LATE
+
+
+def test_what_is_put_off_comes_when_it_is_asked_for() -> None:
+    code = (
+        "import sys; from phi3data.__main__ import load_click; load_click(); import click.core, inspect as real; "
+        "put_off = click.core.inspect; assert put_off is not real; "
+        "assert put_off.signature is real.signature; "
+        "texts = ['one', ' two\\t ', 'three\\n    four\\n']; "
+        "assert [*map(put_off.cleandoc, texts)] == [*map(real.cleandoc, texts)]"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_a_missing_extra_names_the_command_that_installs_it(good: Path, tmp_path: Path) -> None:

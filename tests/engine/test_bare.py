@@ -191,7 +191,7 @@ def test_outputs_are_the_same_with_kernels_and_without(
     path.write_bytes(b"\n".join(rows_of(random.Random(1), 300)))
     phi3data.dedup(path, {"dedup": changed}, output=tmp_path / "slow")
     monkeypatch.setattr(texts, "SMALL_TEXT", 0)
-    monkeypatch.setattr(engine, "_CHUNK", 5_000)
+    monkeypatch.setattr("phi3data.sources.lines._PIECE", 5_000)
     seen: list[Any] = []
 
     def examine_bare(*args: Any) -> Any:
@@ -248,3 +248,26 @@ def test_many_conversations_of_many_lengths_are_identified_as_one_by_one() -> No
     for same, expected in zip(one, other, strict=True):
         assert same == msgspec.structs.replace(expected, sides=same.sides)
         assert [*map(str.rstrip, same.sides)] == [*map(str.rstrip, expected.sides)]
+
+
+def test_rows_behind_a_line_that_is_too_long_keep_their_numbers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(texts, "SMALL_TEXT", 0)
+    monkeypatch.setattr("phi3data.sources.lines.MAX_RECORD", 2_000)
+    rows = [json.dumps(chat(f"Question {n}, is it so?", f"Answer {n} it is.")) for n in range(60)]
+    rows[20] = json.dumps(chat("Question?", "word " * 999))
+    rows.append(rows[3])
+    source = tmp_path / "rows.jsonl"
+    source.write_text("".join(row + "\n" for row in rows))
+    made: list[int] = []
+
+    def counted(*task: Any) -> Any:
+        made.append(task[0].index)
+        return engine.examine_bare(*task)
+
+    monkeypatch.setattr("phi3data.engine.local.examine_bare", counted)
+    found = phi3data.dedup(source, shard_bytes=1_000)
+    told = [(row["line"], row["reason"]) for row in found.ledger.to_pylist() if row["action"] == "dropped"]
+    assert made
+    assert told == [(21, "J212"), (61, "D802")]

@@ -6,8 +6,8 @@ shard of other lines is left to processes, and so is a file that no kernel is wo
 
 from __future__ import annotations
 
-from itertools import chain
-from typing import TYPE_CHECKING, NamedTuple
+from itertools import chain, islice
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -20,7 +20,7 @@ from phi3data.engine.facts import ROW_BITS, Keys, Part, table
 from phi3data.similarity import bands, texts
 from phi3data.sources import bare, lines
 from phi3data.sources.reader import Reader
-from phi3data.sources.source import Raw, too_long
+from phi3data.sources.source import Raw
 from phi3data.steps.identity import identities, normal, sides
 
 if TYPE_CHECKING:
@@ -32,12 +32,11 @@ if TYPE_CHECKING:
     from phi3data.engine.conversations import Found
     from phi3data.engine.recipe import Recipe
     from phi3data.sources.bare import Bare
-    from phi3data.sources.lines import Span
+    from phi3data.sources.lines import Piece
     from phi3data.sources.source import Shard, Source
     from phi3data.tokens import count
 
 _LEAST = 0.5  # share of the first lines of a shard that are read here; with fewer, processes are faster
-_CHUNK = 2**20  # bytes that are looked at at a time: what is made of them stays in the processor's cache
 _INITIALS = np.frombuffer(b"sua", np.uint8)
 
 
@@ -50,73 +49,44 @@ def examine_bare(
     shard: Shard, source: Source, recipe: Recipe, tokenizer: count.TokenizerRef, folder: Path
 ) -> Summary | None:
     """Examine a shard; write its rows, its facts and, last, its summary to `folder`. None where it does not suit."""
-    span = lines.span(source, shard)
-    chunks = ((start, data, bare.read(data)) for start, data in _chunks(span.data))
-    first = next(chunks, (0, b"", bare.read(b"")))
-    if np.count_nonzero(first[2].messages) < _LEAST * len(first[2].messages):
+    read = ((piece, bare.read(piece.data)) for piece in lines.pieces(source, shard))
+    first = [*islice(read, 1)]
+    if any(np.count_nonzero(found.messages) < _LEAST * len(found.messages) for _, found in first):
         return None
     summary = Summary(0, 0, 0, 0)
     reader = Reader(source, recipe.source)
     with sidecar(folder, shard) as out:
-        for start, data, found in chain([first], chunks):
+        for piece, found in chain(first, read):
             seq = (shard.index << ROW_BITS) + summary.rows
-            place = _Place(span, start, data, summary.lines)
-            part = _part(shard, recipe, place, seq, found)
+            part = _part(shard, recipe, piece, summary.lines, seq, found)
             others: list[Part] = []
             batch = Batch(shard, source, recipe, tokenizer, None, others.append, number=summary.rows)
-            left = examine_rows(_left(place, found, reader), recipe, batch)
+            left = examine_rows(_left(piece, summary.lines, found, reader), recipe, batch)
             if others:
                 part = _merged(part, _joined(others), seq, recipe.dedup.keep)
             out.add(part)
-            summary.lines += len(found.messages)
+            summary.lines += piece.total
             summary.rows += len(part.sizes)
             summary.blank += left.blank
     summary.records = summary.lines
     return finish(shard, summary, folder)
 
 
-class _Place(NamedTuple):
-    """Where some lines stand: the bytes of a span from `start` on, after so many lines."""
-
-    span: Span
-    start: int
-    data: bytes
-    lines: int
-
-    @property
-    def last(self) -> bool:
-        """Whether no line of the span follows."""
-        return self.start + len(self.data) >= len(self.span.data)
-
-
-def _chunks(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Yield whole lines, and where they begin, with a line feed behind the last one."""
-    start = 0
-    while start < len(data):
-        end = data.find(b"\n", start + _CHUNK) + 1 or len(data)
-        chunk = data[start:end]
-        yield start, chunk if chunk[-1:] == b"\n" else chunk + b"\n"
-        start = end
-
-
-def _left(place: _Place, found: Bare, reader: Reader) -> Iterator[tuple[Raw, Found]]:
-    """Yield the lines that were not read, as `conversations` does."""
-    span, data = place.span, place.data
-    last = len(found.begins) - 1 if place.last and not span.ended and not span.too_long else -1
-    ends = np.append(found.begins[1:], len(data)) - 1
+def _left(piece: Piece, line: int, found: Bare, reader: Reader) -> Iterator[tuple[Raw, Found]]:
+    """Yield the lines that were not read, as `conversations` does; `line` is the number of the first one of all."""
+    if piece.too_long:
+        raw = lines.overlong(piece, line)
+        yield raw, converted(raw, reader)
+    ends, last = np.append(found.begins[1:], len(piece.data)) - 1, piece.last
     for number in np.flatnonzero(found.messages == 0).tolist():
-        line = data[found.begins[number] : ends[number]]
-        at, value = place.lines + number, lines.value(line, last=number == last)
-        raw = Raw(span.start + place.start + int(found.begins[number]), len(line), at, at, value)
-        yield raw, converted(raw, reader)
-    if span.too_long and place.last:
-        at = place.lines + len(found.begins)
-        raw = Raw(span.start + len(span.data), span.too_long, at, at, too_long(span.too_long))
+        raw_line = piece.data[found.begins[number] : ends[number]]
+        value = lines.value(raw_line, last=number == last)
+        raw = Raw(piece.start + int(found.begins[number]), len(raw_line), line + number, line + number, value)
         yield raw, converted(raw, reader)
 
 
-def _part(shard: Shard, recipe: Recipe, place: _Place, first: int, found: Bare) -> Part:
-    """Return the rows that were read, numbered from `first`."""
+def _part(shard: Shard, recipe: Recipe, piece: Piece, line: int, first: int, found: Bare) -> Part:
+    """Return the rows that were read, numbered from `first`; `line` is the number of the piece's first line."""
     read = np.flatnonzero(found.messages)
     rows = np.append(0, np.cumsum(found.messages[read]))
     said = texts.Texts(found.text, found.ends)
@@ -124,15 +94,15 @@ def _part(shard: Shard, recipe: Recipe, place: _Place, first: int, found: Bare) 
     same = identities(said, alike, found.roles, rows)
     count = len(read)
     seqs = first + np.arange(count)
-    ends = np.append(found.begins[1:], len(place.data)) - 1
+    ends = np.append(found.begins[1:], len(piece.data)) - 1
     initials = pa.py_buffer(_INITIALS[found.roles])
     columns = {
         "seq": seqs,
         "source": np.full(count, shard.source, np.int32),
-        "line": place.lines + read,
-        "record": place.lines + read,
+        "line": line + read,
+        "record": line + read,
         "sub": np.zeros(count, np.int32),
-        "offset": place.span.start + place.start + found.begins[read],
+        "offset": piece.start + found.begins[read],
         "length": ends[read] - found.begins[read],
         "dropped": np.zeros(count, np.bool_),
         "refused": np.zeros(count, np.bool_),

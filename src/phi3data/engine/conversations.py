@@ -56,22 +56,24 @@ def is_plain(source: Source, shard: Shard, config: SourceConfig) -> bool:
 
 def _plain(source: Source, shard: Shard, reader: Reader) -> Iterator[tuple[Raw, Found]]:
     many = FastPath(target(DEFAULT)).many  # knows no key but `messages`, whatever the destination
-    block = lines.block(source, shard)
-    offset, last = block.start, -1 if block.ended or block.too_long else len(block.lines) - 1
-    for start in range(0, len(block.lines), _GROUP):
-        group = block.lines[start : start + _GROUP]
-        found: Sequence[list[Message] | None] = many(group) or [_one(many, line) for line in group]
-        for number, (line, messages) in enumerate(zip(group, found, strict=True), start):
-            raw = Raw(offset, len(line), number, number, None)
-            offset += len(line) + 1
-            if messages is None:
-                raw.value = lines.value(line, last=number == last)
-                yield raw, converted(raw, reader)
-            else:
-                yield raw, [Conversation(messages)]
-    if block.too_long:
-        raw = lines.overlong(block, offset)
-        yield raw, converted(raw, reader)
+    first = 0
+    for piece in lines.pieces(source, shard):
+        if piece.too_long:
+            raw = lines.overlong(piece, first)
+            yield raw, converted(raw, reader)
+        held, offset, last = piece.lines, piece.start, piece.last
+        for start in range(0, len(held), _GROUP):
+            group = held[start : start + _GROUP]
+            found: Sequence[list[Message] | None] = many(group) or [_one(many, line) for line in group]
+            for place, (line, messages) in enumerate(zip(group, found, strict=True), start):
+                raw = Raw(offset, len(line), first + place, first + place, None)
+                offset += len(line) + 1
+                if messages is None:
+                    raw.value = lines.value(line, last=place == last)
+                    yield raw, converted(raw, reader)
+                else:
+                    yield raw, [Conversation(messages)]
+        first += piece.total
 
 
 def _one(many: Callable[[list[bytes]], list[list[Message]] | None], line: bytes) -> list[Message] | None:

@@ -124,12 +124,12 @@ class _Part:
                 ends.count(len(sifted.sizes), ended=piece.ended)
                 self._take_sifted(piece, sifted)
             else:
-                found = piece.data[:-1].split(b"\n")
+                found = piece.lines
                 if returns:
                     ends.add(found, self._line + 1, ended=piece.ended)
                 else:
                     ends.count(len(found), ended=piece.ended)
-                self._read(found, piece.start, -1 if piece.ended else len(found) - 1)
+                self._read(found, piece.start, piece.last)
         self._record = self._line
 
     def _sifted(self) -> Iterator[tuple[lines.Piece, Sifted | None]]:

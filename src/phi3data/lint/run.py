@@ -180,7 +180,7 @@ class Run:
                 before = (shard.line, shard.record) if shard.line >= 0 else (line, line) if ahead else self._before
                 yield Job(opened.source, shard, *before, plan, self._project, self._sieved)
                 if ahead and opened.source.layout == "lines":
-                    line += lines.block(opened.source, shard).total
+                    line += sum(piece.total for piece in lines.pieces(opened.source, shard))
 
     def _placed(self, findings: Iterable[Placed], name: str, about: str) -> Iterator[Located]:
         codes = self._codes(name)

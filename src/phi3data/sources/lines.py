@@ -25,50 +25,6 @@ def shards(source: Source, size: int) -> Iterator[tuple[int, int, int, int]]:
         yield start, min(start + size, source.size), 0 if first else -1, 0 if first else -1
 
 
-class Block(msgspec.Struct, frozen=True):
-    """The lines that begin in a shard, without their ends.
-
-    A last line that is longer than `MAX_RECORD` is not among them: `too_long` is its length in bytes, else 0. `ended`
-    tells whether the last line has a line end.
-    """
-
-    start: int
-    lines: list[bytes]
-    too_long: int
-    ended: bool
-
-    @property
-    def total(self) -> int:
-        """How many lines these are."""
-        return len(self.lines) + bool(self.too_long)
-
-
-class Span(msgspec.Struct, frozen=True):
-    """The bytes of the lines that begin in a shard, as in `Block`; a line read beyond the shard is without its end."""
-
-    start: int
-    data: bytes
-    too_long: int
-    ended: bool
-
-
-def span(source: Source, shard: Shard) -> Span:
-    """Read the bytes of the lines whose first byte lies in the shard."""
-    with Path(source.path).open("rb") as file:
-        start = _first_line(file, source, shard)
-        if start is None:
-            return Span(shard.end, b"", 0, ended=True)
-        file.seek(start)
-        data = file.read(shard.end - start)
-        whole = data.rfind(b"\n") + 1
-        if whole == len(data):
-            return Span(start, data, 0, ended=True)
-        rest, length, ended = _rest_of_line(file, len(data) - whole)
-        if length > MAX_RECORD:
-            return Span(start, data[:whole], length, ended=ended)
-        return Span(start, data + rest, 0, ended=ended)
-
-
 class Piece(msgspec.Struct, frozen=True):
     """Some whole lines of a shard from byte `start` of the file on, each with a line feed.
 
@@ -80,6 +36,21 @@ class Piece(msgspec.Struct, frozen=True):
     data: bytes
     ended: bool = True
     too_long: int = 0
+
+    @property
+    def total(self) -> int:
+        """How many lines these are."""
+        return self.data.count(b"\n") + bool(self.too_long)
+
+    @property
+    def lines(self) -> list[bytes]:
+        """The lines without their ends."""
+        return self.data[:-1].split(b"\n") if self.data else []
+
+    @property
+    def last(self) -> int:
+        """The place of the line that has no end, -1 if each has one."""
+        return -1 if self.ended or self.too_long else self.data.count(b"\n") - 1
 
 
 def pieces(source: Source, shard: Shard) -> Iterator[Piece]:
@@ -105,29 +76,22 @@ def pieces(source: Source, shard: Shard) -> Iterator[Piece]:
             yield Piece(start, b"" if is_long else held + rest + b"\n", ended, length if is_long else 0)
 
 
-def block(source: Source, shard: Shard) -> Block:
-    """Read the lines whose first byte lies in the shard."""
-    found = span(source, shard)
-    lines = found.data.split(b"\n")
-    if not lines[-1]:
-        lines.pop()
-    return Block(found.start, lines, found.too_long, found.ended)
-
-
 def read(source: Source, shard: Shard) -> Iterator[Raw]:
     """Yield the lines whose first byte lies in the shard, blank ones as `BLANK`."""
-    found = block(source, shard)
-    offset, last = found.start, -1 if found.ended or found.too_long else len(found.lines) - 1
-    for line, raw in enumerate(found.lines):
-        yield Raw(offset, len(raw), line, line, value(raw, last=line == last))
-        offset += len(raw) + 1
-    if found.too_long:
-        yield overlong(found, offset)
+    first = 0
+    for piece in pieces(source, shard):
+        if piece.too_long:
+            yield overlong(piece, first)
+        offset, last = piece.start, piece.last
+        for place, raw in enumerate(piece.lines):
+            yield Raw(offset, len(raw), first + place, first + place, value(raw, last=place == last))
+            offset += len(raw) + 1
+        first += piece.total
 
 
-def overlong(found: Block, offset: int) -> Raw:
-    """Return the last line of a block that is too long to be read; `offset` is where it begins."""
-    return Raw(offset, found.too_long, len(found.lines), len(found.lines), too_long(found.too_long))
+def overlong(piece: Piece, line: int) -> Raw:
+    """Return the line that is too long to be read, with its number."""
+    return Raw(piece.start, piece.too_long, line, line, too_long(piece.too_long))
 
 
 def _first_line(file: IO[bytes], source: Source, shard: Shard) -> int | None:

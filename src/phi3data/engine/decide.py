@@ -120,6 +120,7 @@ def decide(
     sources: list[Source],
     given: list[int],
     starts: list[Base],
+    held: list[int],
     examined: Path,
     compared: Path,
     folder: Path,
@@ -132,7 +133,8 @@ def decide(
 ) -> Decided:
     """Decide on every row, write decisions.parquet to `folder`, ordered by row, and similar `pairs` beside it.
 
-    Candidates are compared by the tasks that `submit` takes, in the folder `compared`; `here` takes those for threads.
+    Shard by shard, `starts` says where it begins and `held` how many rows it has. Candidates are compared by the tasks
+    that `submit` takes, in the folder `compared`; `here` takes those for threads.
     Raises `RefusedError` for the first row that the recipe says to refuse, `UsageError` for a column without values,
     `OutputError` where the disk has no room for what memory does not hold.
     """
@@ -148,7 +150,7 @@ def decide(
             duplicates.save(connection, folder / "duplicates.parquet")
         deviation = _split(connection, recipe)
         balanced = balance(connection, recipe.balance, examined, len(starts), sources)
-        rows, sizes = decisions.write(connection, sources, len(starts), folder / "decisions.parquet")
+        rows, sizes = decisions.write(connection, sources, held, folder / "decisions.parquet")
         return Decided(starts, rows.tolist(), sizes.tolist(), found, deviation, balanced)
 
 

@@ -47,17 +47,17 @@ _RANGE = 200_000  # rows that are decided on at a time
 
 
 def write(
-    connection: duckdb.DuckDBPyConnection, sources: list[Source], shards: int, path: Path
+    connection: duckdb.DuckDBPyConnection, sources: list[Source], held: list[int], path: Path
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Write the decisions, ordered by row, from the tables that `decide` made.
+    """Write the decisions, ordered by row, from the tables that `decide` made; `held` are the rows of each shard.
 
     Returns how many rows, and how many bytes, each shard gives to each split, both of shape (shards, splits).
     """
-    rows, sizes = np.zeros((2, shards, len(SPLITS)), np.int64)
+    rows, sizes = np.zeros((2, len(held), len(SPLITS)), np.int64)
     how: dict[str, Any] = {"compression": "lz4", "use_dictionary": False, "write_statistics": ["seq"]}
     with whole(path) as file, pq.ParquetWriter(file, DECISIONS, **how) as out:
         _fates(connection, sources)
-        for first, last in _ranges(connection):
+        for first, last in _ranges(held):
             for batch in _decisions(connection, first, last).to_arrow_reader(_BATCH):
                 for part in _by_shard(batch):
                     out.write_batch(part.select(DECISIONS.names))
@@ -86,20 +86,17 @@ def _fates(connection: duckdb.DuckDBPyConnection, sources: list[Source]) -> None
     )
 
 
-def _ranges(connection: duckdb.DuckDBPyConnection) -> Iterator[tuple[int, int]]:
-    """Yield ranges of `seq`, of whole shards and some 100,000 rows, the last one included.
+def _ranges(held: list[int]) -> Iterator[tuple[int, int]]:
+    """Yield ranges of `seq`, the last one included, of whole shards with some 100,000 rows in all.
 
     DuckDB holds all that it joins and sorts in memory at once where it takes many rows for few, and runs out of it.
     """
-    query = f"SELECT seq >> {ROW_BITS} AS shard, count(*) AS rows FROM facts GROUP BY ALL ORDER BY ALL"  # noqa: S608 (ours)
-    start, held = 0, 0
-    for shard, rows in connection.execute(query).fetchall():
-        held += rows
-        if held >= _RANGE:
-            yield start, (shard + 1 << ROW_BITS) - 1
-            start, held = shard + 1 << ROW_BITS, 0
-    if held:
-        yield start, (shard + 1 << ROW_BITS) - 1
+    first = rows = 0
+    for shard, more in enumerate(held, start=1):
+        rows += more
+        if rows >= _RANGE or shard == len(held):
+            yield first << ROW_BITS, (shard << ROW_BITS) - 1
+            first, rows = shard, 0
 
 
 def _decisions(connection: duckdb.DuckDBPyConnection, first: int, last: int) -> duckdb.DuckDBPyRelation:

@@ -275,7 +275,8 @@ def _decide(
     starts = deciding.bases(shards, summaries)
     folders = (work.folder("examine"), work.folder("compare"), folder, work.folder("spill"))
     pairs = "duplicates.parquet" in outputs
-    decided = deciding.decide(recipe, sources, given, starts, *folders, submit, here, progress, pairs=pairs)
+    rows = [summary.rows for summary in summaries]
+    decided = deciding.decide(recipe, sources, given, starts, rows, *folders, submit, here, progress, pairs=pairs)
     with whole(done) as file:
         file.write(msgspec.json.encode(decided))
     return decided

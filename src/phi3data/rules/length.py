@@ -81,8 +81,9 @@ class Sizes:
     def add(self, sizes: Sequence[int], lines: Iterable[int]) -> None:
         """Count rows of so many bytes, at least one, and at these lines, from 1."""
         self._octaves.update(map(int.bit_length, sizes))
-        if len(self._longest) < _SHOWN or max(sizes) > self._longest[0][0]:
-            self._keep(zip(sizes, (-line for line in lines), strict=True))
+        least = self._longest[0][0] if len(self._longest) == _SHOWN else 0
+        if max(sizes) > least:
+            self._keep((size, -line) for size, line in zip(sizes, lines, strict=True) if size > least)
 
     def merge(self, later: Sizes) -> None:
         """Add what a later part of the file holds."""

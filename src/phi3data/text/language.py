@@ -100,8 +100,7 @@ def _by_words(text: str) -> str | None:
         return None
     languages = _languages_of()
     votes: dict[str, float] = {}
-    for word in words:
-        names = languages.get(word, ())
+    for names in filter(None, map(languages.get, words)):
         for name in names:
             votes[name] = votes.get(name, 0.0) + 1 / len(names)
     ranked = sorted(((share, name) for name, share in votes.items()), reverse=True)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from phi3data.text import contact, identity
 from phi3data.text.lazy import Lazy
 
 if TYPE_CHECKING:
-    import re
     from collections.abc import Iterator
 
     from phi3data.text.spot import Spot
@@ -29,33 +29,38 @@ def look(text: str) -> bool:
     """A first look: tell whether there is a run of digits that is no date and no part of a sum."""
     if _DIGITS not in text.encode("utf-8", "replace").translate(_PLAIN, _BETWEEN):
         return False
-    return next(_runs(text), None) is not None
+    return bool(_runs(text))
 
 
 def find(text: str) -> Iterator[Spot]:
     """Yield telephone, card, account and identity numbers and IP addresses, masked."""
     start = stop = 0
-    for match in _runs(text):
-        if match.start() - _AROUND > stop:
+    for first, last in _runs(text):
+        if first - _AROUND > stop:
             yield from _between(text, start, stop)
-            start = match.start() - _AROUND
-        stop = match.end() + _AROUND
+            start = first - _AROUND
+        stop = last + _AROUND
     yield from _between(text, start, stop)
 
 
-def _runs(text: str) -> Iterator[re.Match[str]]:
-    """Yield the runs of digits that are no date and no part of a sum; the plain pattern of spans saves most of time."""
-    for span in _SPAN.finditer(text):
-        for match in _RUN.finditer(text, *span.span()):
-            if not _is_counted(text, match):
-                yield match
+@lru_cache(256)  # texts of a batch, which are looked at first and examined then
+def _runs(text: str) -> tuple[tuple[int, int], ...]:
+    """Return where there are runs of digits that are no date and no part of a sum.
+
+    The plain pattern of spans saves most of the time.
+    """
+    spans = [span.span() for span in _SPAN.finditer(text)]
+    runs = [match.span() for span in spans for match in _RUN.finditer(text, *span)]
+    return tuple([run for run in runs if not _is_counted(text, *run)])
 
 
-def _is_counted(text: str, match: re.Match[str]) -> bool:
+def _is_counted(text: str, start: int, stop: int) -> bool:
     """Tell whether a run of digits is a date or part of a sum, as ``= 1000-200-300 =``: most are."""
-    before = text[max(0, match.start() - 2) : match.start()].strip()[-1:]
-    after = text[match.end() : match.end() + 2].strip()[:1]
-    return before in _SUM or after in _SUM or _DATE.match(match[0]) is not None
+    before = text[max(0, start - 2) : start].strip()[-1:]
+    if before in _SUM:
+        return True
+    after = text[stop : stop + 2].strip()[:1]
+    return after in _SUM or _DATE.match(text[start:stop]) is not None
 
 
 def _between(text: str, start: int, stop: int) -> Iterator[Spot]:

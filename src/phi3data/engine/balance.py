@@ -104,9 +104,10 @@ def _clusters(seq: NDArray[np.int64], digests: NDArray[np.uint64], examined: Pat
     place = np.searchsorted(seq, keyed[mine])
 
     def columns() -> Iterator[NDArray[np.uint32]]:
-        files = [np.load(bands(examined, shard), mmap_mode="r") for shard in range(shards)]
         for band in range(BANDS):
-            yield np.concatenate([keys[band] for keys in files])[mine]
+            # Copies: a file stays open as long as something is made of it, and there may be more than can be open.
+            columns = [np.array(np.load(bands(examined, shard), mmap_mode="r")[band]) for shard in range(shards)]
+            yield np.concatenate(columns)[mine]
 
     out = digests.copy()
     out[place] = step.clusters(columns(), digests[place])

@@ -6,7 +6,7 @@
         <decided>/
             compare/    pairs of similar rows
             decide/     decisions
-            write/      per shard: pieces of the outputs
+            write/      the splits, which every shard writes its part of; per shard: pieces of the other outputs
             final/      the outputs, complete, before they take their final names
 
 Everything is written under another name first and then renamed, so that a file that exists is whole. The one

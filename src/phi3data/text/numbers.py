@@ -9,7 +9,7 @@ from phi3data.text import contact, identity
 from phi3data.text.lazy import Lazy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from phi3data.text.spot import Spot
 
@@ -22,6 +22,7 @@ _PLAIN, _BETWEEN = bytes(ord("0" if 48 <= code <= 57 else "x") for code in range
 _DIGITS = b"0" * 7
 _DATE = Lazy(r"(?:19|20)\d\d-[01]\d-[0-3]\d(?:\D|$)(?!.*\d{5})")
 _SUM = frozenset("=*/<>$%×÷")
+_LONG = 4096  # characters
 _AROUND = 36  # characters before and after: a word that says what it is, the letters of an IBAN
 
 
@@ -29,7 +30,7 @@ def look(text: str) -> bool:
     """A first look: tell whether there is a run of digits that is no date and no part of a sum."""
     if _DIGITS not in text.encode("utf-8", "replace").translate(_PLAIN, _BETWEEN):
         return False
-    return bool(_runs(text))
+    return any(True for _ in _runs(text))
 
 
 def find(text: str) -> Iterator[Spot]:
@@ -43,15 +44,21 @@ def find(text: str) -> Iterator[Spot]:
     yield from _between(text, start, stop)
 
 
-@lru_cache(256)  # texts of a batch, which are looked at first and examined then
-def _runs(text: str) -> tuple[tuple[int, int], ...]:
-    """Return where there are runs of digits that are no date and no part of a sum.
+def _runs(text: str) -> Iterable[tuple[int, int]]:
+    """Return where there are runs of digits that are no date and no part of a sum."""
+    return _kept(text) if len(text) <= _LONG else _found(text)
 
-    The plain pattern of spans saves most of the time.
-    """
-    spans = [span.span() for span in _SPAN.finditer(text)]
-    runs = [match.span() for span in spans for match in _RUN.finditer(text, *span)]
-    return tuple([run for run in runs if not _is_counted(text, *run)])
+
+@lru_cache(256)  # texts of a batch, which are looked at first and examined then; no long ones
+def _kept(text: str) -> tuple[tuple[int, int], ...]:
+    return tuple(_found(text))
+
+
+def _found(text: str) -> Iterator[tuple[int, int]]:
+    for span in _SPAN.finditer(text):  # the plain pattern of spans saves most of the time
+        for match in _RUN.finditer(text, *span.span()):
+            if not _is_counted(text, *match.span()):
+                yield match.span()
 
 
 def _is_counted(text: str, start: int, stop: int) -> bool:

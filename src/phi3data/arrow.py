@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 def array(values: Any, kind: pa.DataType | None = None, *, missing: NDArray[np.bool_] | None = None) -> pa.Array:
     """Return values (an Arrow array, or numbers in numpy; or any sequence, if its type is given) as an Arrow array.
 
-    None is null, and so is what stands at the places of the mask `missing`, which numbers can have.
-    Raises `OverflowError` for a number in a list that its type does not hold, `TypeError` for a value of another type.
+    None is null, and so is what stands at the places of the mask `missing`, which numbers can have. Numbers are made of
+    that type as numpy does it: callers say which. Raises `OverflowError` for one of a list that is too large.
     """
     if isinstance(values, pa.Array | pa.ChunkedArray):
         return values if kind is None or values.type == kind else values.cast(kind)

@@ -24,6 +24,8 @@ Result = TypeVar("Result")
 
 _AHEAD = 3  # items that a thread has ready
 _TURN = 0.0005  # seconds that a thread may run while another one waits
+_before: list[float] = []  # the turns that there were, once for each that wants short ones
+_lock = threading.Lock()
 _KILLED = (
     "a worker process was killed, perhaps for want of memory: finished work is kept; run the same command again, "
     "with fewer workers (-j 1) if it happens again"
@@ -84,12 +86,16 @@ def threads(workers: int) -> Iterator[Submit]:
 @contextmanager
 def _short_turns() -> Iterator[None]:
     """Let threads take turns more often: one that comes back from a kernel would wait 5 ms for the GIL each time."""
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(min(before, _TURN))
+    with _lock:
+        _before.append(sys.getswitchinterval() if not _before else _before[0])
+        sys.setswitchinterval(min(_before[0], _TURN))
     try:
         yield
     finally:
-        sys.setswitchinterval(before)
+        with _lock:
+            before = _before.pop()
+            if not _before:  # the last one that is inside leaves
+                sys.setswitchinterval(before)
 
 
 def each(

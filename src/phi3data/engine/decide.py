@@ -156,11 +156,13 @@ def decide(
 
 @contextmanager
 def _room(spill: Path) -> Iterator[None]:
-    """Turn what DuckDB says when it can put nothing more on the disk into one sentence."""
+    """Turn what DuckDB says of the disk, and when it can put nothing more there, into one sentence."""
     try:
         yield
     except (duckdb.OutOfMemoryException, duckdb.IOException) as error:
         said = str(error).strip().partition("\n")[0]
+        if isinstance(error, duckdb.IOException) and "No space left" not in said:
+            raise OutputError(f"{spill}: {said}: finished work is kept, the same command goes on with it") from None
         raise OutputError(
             f"{spill}: no room for what the decisions need beside {_MEMORY} of memory ({said}): make room on this disk "
             "and run the same command again; finished work is kept"

@@ -87,7 +87,7 @@ def _fates(connection: duckdb.DuckDBPyConnection, sources: list[Source]) -> None
 
 
 def _ranges(held: list[int]) -> Iterator[tuple[int, int]]:
-    """Yield ranges of `seq`, the last one included, of whole shards with some 100,000 rows in all.
+    """Yield ranges of `seq`, the last one included, of whole shards with some `_RANGE` rows in all.
 
     DuckDB holds all that it joins and sorts in memory at once where it takes many rows for few, and runs out of it.
     """

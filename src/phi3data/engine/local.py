@@ -353,7 +353,7 @@ def _also_named(path: Path, name: Path) -> None:
     """Give a file a second name, or make a copy where the file system knows one name only."""
     try:
         name.hardlink_to(path)
-    except OSError:
+    except (OSError, NotImplementedError):
         with path.open("rb") as file, whole(name) as copy:
             shutil.copyfileobj(file, copy, CHUNK)
 

@@ -9,7 +9,8 @@
             write/      the splits, which every shard writes its part of; per shard: pieces of the other outputs
             final/      the outputs, complete, before they take their final names
 
-Everything is written under another name first and then renamed, so that a file that exists is whole. The one
+Everything but the splits under `write/`, which are filled shard by shard, is written under another name first and then
+renamed, so that a file that exists is whole. The one
 fingerprint covers inputs, version, tokenizer and what examining reads of the recipe, the other one the whole recipe:
 the same command goes on where it stopped, one that only decides otherwise goes on with what was examined, any other
 one starts anew. What was examined can be kept for that when the work is done.

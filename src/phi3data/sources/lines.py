@@ -66,7 +66,7 @@ def pieces(source: Source, shard: Shard) -> Iterator[Piece]:
             left = left - len(data) if data else 0
             whole = data.rfind(b"\n") + 1
             if whole:
-                yield Piece(start, held + data[:whole])
+                yield Piece(start, b"".join([held, memoryview(data)[:whole]]))  # copied once
                 start += len(held) + whole
                 held = b""
             held += data[whole:]

@@ -110,7 +110,7 @@ def passed(rows: list[Conversation]) -> None:
         suspects, compared = texts.CHECKER.suspects(turns(group))
         clean += len(group) - len(compared.union([row for row, _ in suspects]))
         looks["pairs"] += len(compared)
-        for kernels in suspects.values():
+        for _, kernels in suspects.values():
             looks.update({kernel.code for kernel in kernels})
     print(f"\n{clean / len(rows):.1%} of {len(rows):,} rows pass the screen; texts that met the kernels of a rule:")
     print("  " + ", ".join(f"{code} {count:,}" for code, count in looks.most_common()))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from phi3data.native import sources
 from tests.conftest import ROOT
 
 if TYPE_CHECKING:
@@ -89,5 +90,15 @@ def test_a_damaged_file_and_another_source_are_compiled_anew(folder: Path) -> No
         path.write_bytes(path.read_bytes()[:40])
     assert said(folder) == [*SAID, "True"]
     assert said(folder) == [*SAID, "False"]
+    before = set((folder / "kept").glob("mine.described*"))
     (folder / "mine.py").write_text(MODULE.replace("values[place] * by", "values[place] + by"))
     assert said(folder)[0] == "3 5 6"
+    after = set((folder / "kept").glob("mine.described*"))
+    assert len(after) == len(before)
+    assert not after & before, "what was made of the older source is gone"
+
+
+def test_what_a_kernel_imports_is_a_part_of_it() -> None:
+    """Constants are compiled into a kernel: a kept one must not outlive them."""
+    names = {"/".join(path.parts[-2:]) for path in sources("phi3data.rules.pair_kernel")}
+    assert {"rules/pair_kernel.py", "rules/characters_kernel.py", "phi3data/jit.py", "text/language.py"} <= names

@@ -2,9 +2,9 @@
 
 numba compiles a kernel for this processor when it is called for the first time. Its machine code is kept on the disk,
 beside the source or in the user's cache, and is loaded by llvmlite alone from then on. The file is named after
-everything that it was made from: the module, `jit`, the versions of numba and llvmlite, the processor. A kernel that
-needs anything of numba while it runs (memory, exceptions) is left to numba, and so is any kernel where numba is other
-than the code below expects.
+everything that it was made from: the module and those of ours that it imports, the versions of numba and llvmlite, the
+processor. A kernel that needs anything of numba while it runs (memory, exceptions) is left to numba, and so is any
+kernel where numba is other than the code below expects.
 
 A kernel takes arrays (C-contiguous) and whole numbers, and returns nothing, a whole number, or several.
 """
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 from contextlib import suppress
 from functools import cache
 from hashlib import sha256
@@ -56,8 +57,8 @@ class Kernels:
     @property
     def kept(self) -> bool:
         """Whether some of them are on the disk: else the first call takes some ten seconds."""
-        name = self._module.rpartition(".")[2]
-        return any(True for folder in _folders(self._module) for _ in folder.glob(f"{name}.*.kernel"))
+        name = f"{self._module.rpartition('.')[2]}.*-{_made_from(self._module)}-*.kernel"
+        return any(True for folder in _folders(self._module) for _ in folder.glob(name))
 
 
 class _Kernel:
@@ -95,8 +96,8 @@ def _kind(argument: Any) -> str:
 
 def _found(module: str, name: str, kinds: str, arguments: tuple[Any, ...]) -> Callable[..., Any]:
     """Load a kernel, or compile it and keep it."""
-    key = sha256(f"{name}({kinds}) {_made_from(module)}".encode()).hexdigest()[:24]
-    places = [folder / f"{module.rpartition('.')[2]}.{name}-{key}.kernel" for folder in _folders(module)]
+    file = f"{module.rpartition('.')[2]}.{name}-{_made_from(module)}-{_digest(kinds)}.kernel"
+    places = [folder / file for folder in _folders(module)]
     for path in places:
         with suppress(OSError, msgspec.DecodeError, *_OTHER):
             return _loaded(msgspec.msgpack.decode(path.read_bytes(), type=_Code))
@@ -104,20 +105,23 @@ def _found(module: str, name: str, kinds: str, arguments: tuple[Any, ...]) -> Ca
     if code is not None:
         with suppress(*_OTHER):
             call = _loaded(code)
-            _keep(code, places)
+            _keep(code, places, Path(_source(module)))
             return call
     function: Callable[..., Any] = getattr(import_module(module), name)
     return function
 
 
-def _keep(code: _Code, places: list[Path]) -> None:
-    """Write a kernel to the first of the places that can be written to."""
+def _keep(code: _Code, places: list[Path], source: Path) -> None:
+    """Write a kernel to the first of the places that can be written to; those made before the source was go."""
     for path in places:
         with suppress(OSError):
             path.parent.mkdir(parents=True, exist_ok=True)
             part = path.with_name(f"{path.name}.{os.getpid()}.part")
             part.write_bytes(msgspec.msgpack.encode(code))
             part.replace(path)
+            for other in path.parent.glob(f"{path.name.partition('-')[0]}-*.kernel"):
+                if other.stat().st_mtime < source.stat().st_mtime:
+                    other.unlink(missing_ok=True)
             return
 
 
@@ -136,16 +140,32 @@ def _source(module: str) -> str:
     return spec.origin
 
 
+def sources(module: str) -> list[Path]:
+    """Return the files of a module and of those of this package that it imports, and they in turn."""
+    found: dict[str, Path] = {}
+    waiting = [module]
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found[name] = Path(_source(name))
+            waiting += re.findall(r"^from (phi3data[\w.]*) import", found[name].read_text("utf-8"), re.MULTILINE)
+    return list(found.values())
+
+
 @cache
 def _made_from(module: str) -> str:
+    """Return a digest of all that kernels of a module are made from."""
     from llvmlite import __version__, binding
 
-    files = (_source(module), Path(__file__).with_name("jit.py"), Path(_source("numba")).with_name("_version.py"))
-    parts = [sha256(Path(file).read_bytes()).hexdigest() for file in files]
+    files = [*sources(module), Path(_source("numba")).with_name("_version.py")]
+    parts = sorted(sha256(file.read_bytes()).hexdigest() for file in files)
     chosen = [os.environ.get(name, "") for name in ("NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES")]
-    return repr(
-        [VERSION, parts, chosen, __version__, binding.get_host_cpu_name(), binding.get_host_cpu_features().flatten()]
-    )
+    processor = [binding.get_host_cpu_name(), binding.get_host_cpu_features().flatten()]
+    return _digest(repr([VERSION, parts, chosen, __version__, processor]))
+
+
+def _digest(text: str) -> str:
+    return sha256(text.encode()).hexdigest()[:16]
 
 
 def _compiled(module: str, name: str, arguments: tuple[Any, ...]) -> _Code | None:

@@ -23,7 +23,7 @@ Task = TypeVar("Task")
 Result = TypeVar("Result")
 
 _AHEAD = 3  # items that a thread has ready
-_TURN = 0.0005  # seconds that a thread may run while another one waits
+_TURN = 0.0001  # seconds that a thread may run while another one waits
 _before: list[float] = []  # the turns that there were, once for each that wants short ones
 _lock = threading.Lock()
 _KILLED = (

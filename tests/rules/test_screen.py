@@ -131,7 +131,7 @@ class _Everything(Checker):
 
     def suspects(self, turns):  # type: ignore[no-untyped-def]
         everything = {
-            turns.place(number): self._kernels_of(-1, message.role)
+            turns.place(number): (message.content, self._kernels_of(-1, message.role))
             for number, message in enumerate(turns.messages)
             if message.content
         }

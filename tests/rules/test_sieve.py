@@ -40,6 +40,7 @@ ROLES = ("system", "user", "assistant")
 SIEVE = Sieve(KERNELS, content.PAIRS, ["<|end|>", "<s>"])
 
 
+CUES = ("+44", "电话", "EGN", "Tel.", "NHS")
 LANGUAGES = (
     "この機械はどうやって掃除しますか。",
     "机器要怎么清洗?",
@@ -157,14 +158,22 @@ def test_loops_of_any_period_are_seen(letters: str, period: int, tail: str) -> N
         )
         | st.sampled_from([" ", "-", ".", "(", ")", "/", "\u3000", "\n"]),
         max_size=9,
-    ).map("".join)
+    ).map("".join),
+    st.sampled_from(["", "x" * 300]),
+    st.sampled_from(["", " ", "1. ", *(letter * count for letter in "xé漢" for count in range(28, 37))]),
+    st.sampled_from(["+44", "电话", "EGN", " Tel.", "NHS"]),
 )
-@example("2024-05-17 12345")
-@example("on 2024-05-17 (0303)")
-def test_long_numbers_are_seen(text: str) -> None:
+@example("2024-05-17 12345", "", "", "+44")
+@example("on 2024-05-17 (0303)", "x" * 300, "", "EGN")
+@example("555 1234567", "x" * 300, "é" * 33, "EGN")
+def test_what_stands_near_long_numbers_is_seen(text: str, before: str, between: str, cue: str) -> None:
+    """A piece within reach of a long number, and no other, makes the sieve ask for a look."""
     (number,) = [number for number, kernel in enumerate(KERNELS) if kernel.find is numbers.find]
-    if numbers.look(text):
-        assert masks([[("user", text)]])[0] >> number & 1, text
+    for piece in (before + cue + between + text, before + text + between + cue):
+        near = any(
+            hint in piece[max(0, start - 36) : stop + 36] for start, stop in numbers._runs(piece) for hint in CUES
+        )
+        assert (not near) or masks([[("user", piece)]])[0] >> number & 1, piece
 
 
 @settings(max_examples=400, deadline=None)
@@ -189,6 +198,45 @@ def test_languages_that_change_are_compared(both: list[str]) -> None:
     if language.change(*both) and " der " not in both[0]:
         assert mask & SIEVE.pair_bit, both
     assert not masks([[("user", both[0]), ("assistant", both[0] + "!")]])[1] & SIEVE.pair_bit
+
+
+WORDS = (
+    "the and is THE you what the’s it's a_b",
+    "der die das und nicht für SIE ist Größe Straße ẞein Kann ſie",
+    "le les une est vous c'est l’est où LES déjà œuf ŒUVRE x'y'z",
+    "que é não para uma mais É NÃO 'tis naïve",
+    "nie się SIĘ są jest że do przez İs ǅ",
+    "на и за КАК это ΑΣ 漢 ✓ 😀 x² ²nd 12 the_ _is а́",
+)
+PROSE = st.sampled_from(WORDS).flatmap(
+    lambda words: st.lists(
+        st.tuples(
+            st.sampled_from(words.split()) | st.sampled_from(" ".join(WORDS).split()), st.sampled_from("   \n.,-")
+        ),
+        min_size=5,
+        max_size=14,
+    ).map(lambda drawn: "".join(map("".join, drawn)))
+)
+
+
+@settings(max_examples=800, deadline=None)
+@given(PROSE, PROSE)
+@example("What is the year, and the day? ", "é não para uma mais não é ")
+@example("THE and is you what the ", "SIĘ nie są że to do się ")
+@example("the the the the it's ", "é não para uma mais não é ")
+@example("the the the the x'y'z ", "é não para uma mais não é ")
+@example("the the the the the d'er d'er ", "é não para uma mais não é ")
+@example("the " * 5 + "!" * 380 + "is", "é não para uma mais não é ")
+@example("the " * 5 + "!" * 378 + "is", "é não para uma mais não é ")
+def test_the_words_of_latin_texts_are_counted_as_they_are_elsewhere(asked: str, answered: str) -> None:
+    compared = bool(masks([[("user", asked), ("assistant", answered)]])[1] & SIEVE.pair_bit)
+    if " der " in asked or not language.may_differ(asked, answered):
+        return
+    one, other = language.language(asked), language.language(answered)
+    differ = bool(one and other and one != other)
+    assert compared or not differ
+    if all(ord(letter) < 0x370 and letter != "İ" for letter in asked + answered):
+        assert compared == differ
 
 
 def test_most_clean_texts_are_passed_over() -> None:

@@ -160,9 +160,9 @@ class Run:
         sizes = [opened.source.size for opened in self.opened if opened.source and opened.source.layout == "lines"]
         if self._project or sum(sizes) < workers * _SIEVED or not can_compare():
             return False
-        from phi3data.rules.sieve import sieve_kernel
+        from phi3data.rules.sieve import pair_kernel, sieve_kernel
 
-        return sum(sizes) >= workers * _COMPILED or sieve_kernel.kept
+        return sum(sizes) >= workers * _COMPILED or (sieve_kernel.kept and pair_kernel.kept)
 
     def _in_parallel(self, workers: int) -> Iterator[Linted]:
         from phi3data.workers import in_order, pool

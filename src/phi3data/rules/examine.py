@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import accumulate, chain, islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from phi3data.findings import Finding, pointer
 from phi3data.rules.screen import Screen
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from phi3data.rules.screen import Kernel, Pair
     from phi3data.rules.sieve import Said
     from phi3data.text.spot import Spot
+
+_Suspect: TypeAlias = "tuple[str, Sequence[Kernel]]"  # a text, and the kernels that must look at it
 
 
 class Turns:
@@ -89,18 +91,19 @@ class Checker:
 
     def _examined(
         self,
-        suspects: dict[tuple[int, int], Sequence[Kernel]],
+        suspects: dict[tuple[int, int], _Suspect],
         compared: set[int],
         row_of: Callable[[int], Sequence[Message]],
     ) -> Iterator[tuple[int, Finding]]:
         """Yield what is wrong with the messages to examine, and with the answers of the rows to compare."""
         for row, number in sorted([*suspects, *((row, -1) for row in compared)]):
-            messages = row_of(row)
-            findings = self._compare(messages) if number < 0 else _examine(messages, number, suspects[row, number])
-            for found in findings:
-                yield row, found
+            if number < 0:
+                findings = self._compare(row_of(row))
+            else:
+                findings = _examine(number, *suspects[row, number], partial(row_of, row))
+            yield from [(row, found) for found in findings]
 
-    def suspects(self, turns: Turns) -> tuple[dict[tuple[int, int], Sequence[Kernel]], set[int]]:
+    def suspects(self, turns: Turns) -> tuple[dict[tuple[int, int], _Suspect], set[int]]:
         """Return the messages to examine, each with its kernels, and the rows whose answers are to be compared."""
         texts, roles = turns.texts, turns.roles
         found, compared = self.screen.suspects(texts, roles)
@@ -111,15 +114,13 @@ class Checker:
         known = ((turns.place(number), mask, roles[number], texts[number]) for number, mask in found.items())
         return self._looked_at(known), set(map(turns.row, compared)) if self.pairs else set()
 
-    def _looked_at(
-        self, known: Iterable[tuple[tuple[int, int], int, str, str]]
-    ) -> dict[tuple[int, int], Sequence[Kernel]]:
-        """Return the kernels of messages (place, kernels as bits, role, text) that pass a first look: few do."""
-        suspects: dict[tuple[int, int], Sequence[Kernel]] = {}
+    def _looked_at(self, known: Iterable[tuple[tuple[int, int], int, str, str]]) -> dict[tuple[int, int], _Suspect]:
+        """Return the messages (place, kernels as bits, role, text) that pass a first look: few do."""
+        suspects: dict[tuple[int, int], _Suspect] = {}
         for place, mask, role, text in known:
             kernels = [kernel for kernel in self._kernels_of(mask, role) if kernel.look is None or kernel.look(text)]
             if kernels:
-                suspects[place] = kernels
+                suspects[place] = text, kernels
         return suspects
 
     def _kernels_of(self, mask: int, role: str) -> tuple[Kernel, ...]:
@@ -130,7 +131,7 @@ class Checker:
             self._by_mask[mask, role] = known
         return known
 
-    def _compare(self, messages: Sequence[Message]) -> Iterator[Finding]:
+    def _compare(self, messages: Sequence[Message]) -> Iterable[Finding]:
         question = ""
         for number, message in enumerate(messages):
             text = message.content or ""
@@ -143,17 +144,17 @@ class Checker:
                         yield Finding(pair.code, wrong, pointer("messages", number, "content"))
 
 
-def _examine(messages: Sequence[Message], number: int, kernels: Sequence[Kernel]) -> Sequence[Finding]:
-    """Look closely at a message: one finding a rule, which says how many more there are."""
-    text = messages[number].content or ""
+def _examine(
+    number: int, text: str, kernels: Sequence[Kernel], chat: Callable[[], Sequence[Message]]
+) -> Iterable[Finding]:
+    """Look closely at the text of a message of a chat: one finding a rule, which says how many more there are."""
     spots: dict[str, list[Spot]] = {}
     for kernel in kernels:
         if kernel.alone:
             found = kernel.find(text)
         else:
-            found = kernel.find(
-                text, "\n".join([turn.content or "" for turn in messages if turn is not messages[number]])
-            )
+            others = [turn.content or "" for at, turn in enumerate(chat()) if at != number]
+            found = kernel.find(text, "\n".join(others))
         for spot in found:
             spots.setdefault(kernel.code, []).append(spot)
     return [_told(code, places, text, number) for code, places in spots.items()]

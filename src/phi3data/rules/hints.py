@@ -1,9 +1,10 @@
 r"""Hints: pieces of which a text has one if a kernel finds something in it, and the automaton that looks for all.
 
 A hint is text with a little of the language of regular expressions: ``[a-z_]`` is one of some characters of ASCII,
-``\w`` in or outside of brackets an ASCII letter, digit or underscore or any byte of a character beyond ASCII, ``\s``
-white space of ASCII or any such byte, a backslash makes a sign stand for itself, ``^`` at the start means the start of
-the text. So a hint is a sequence of sets of bytes of UTF-8; written in bytes, it may have sets of any bytes.
+``\w`` in or outside of brackets an ASCII letter, digit or underscore or any byte of a character beyond ASCII, ``\W``
+anything else of ASCII or any such byte, ``\s`` white space of ASCII or any such byte; a backslash makes a sign stand
+for itself, ``^`` at the start means the start of the text. So a hint is a sequence of sets of bytes of UTF-8; written
+in bytes, it may have sets of any bytes.
 """
 
 from __future__ import annotations
@@ -22,10 +23,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _PIECE = re.compile(rb"\[((?:\\.|[^\]\\])+)\]|\\(.)|(.)", re.DOTALL)
-_MEMBER = re.compile(rb"\\([ws])|\\?(.)-\\?(.)|\\?(.)", re.DOTALL)
+_MEMBER = re.compile(rb"\\([wsW])|\\?(.)-\\?(.)|\\?(.)", re.DOTALL)
 _WIDE = frozenset(range(0x80, 0x100))
+_WORD = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_")
 _CLASSES = {
-    b"w": frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") | _WIDE,
+    b"w": _WORD | _WIDE,
+    b"W": frozenset(range(0x80)) - _WORD | _WIDE,
     b"s": frozenset(b"\t\n\v\f\r\x1c\x1d\x1e\x1f ") | _WIDE,
 }
 

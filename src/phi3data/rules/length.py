@@ -81,7 +81,7 @@ class Sizes:
     def add(self, sizes: Sequence[int], lines: Iterable[int]) -> None:
         """Count rows of so many bytes, at least one, and at these lines, from 1."""
         self._octaves.update(map(int.bit_length, sizes))
-        least = self._longest[0][0] if len(self._longest) == _SHOWN else 0
+        least = self._longest[0][0] if len(self._longest) == _SHOWN else sorted(sizes)[-_SHOWN:][0] - 1
         if max(sizes) > least:
             self._keep((size, -line) for size, line in zip(sizes, lines, strict=True) if size > least)
 

@@ -53,7 +53,7 @@ RULES = (
 
 KERNELS = (
     Kernel("P001", contact.emails, (marks.AT,), EVERYBODY, look=contact.look, hints=contact.HINTS),
-    Kernel("P001", numbers.find, (marks.DIGITS,), EVERYBODY, look=numbers.look),
+    Kernel("P001", numbers.find, (marks.DIGITS,), EVERYBODY, look=numbers.look, hints=numbers.HINTS),
     Kernel("P002", secrets.find, (marks.DENSE, marks.AT), EVERYBODY, look=secrets.look, hints=("@[\\w\\[]",)),
     Kernel("P003", secrets.private_keys, (marks.KEY,), EVERYBODY, hints=("PRIVATE KEY",)),
 )

@@ -57,7 +57,8 @@ class Kernel(msgspec.Struct, frozen=True):
 
     The texts of `roles` that have one of the `marks`, and pass a first `look` if there is one, meet `find`; it gets
     what the other messages of the chat say, too, unless it is `alone`. `hints` take the place of the marks that are
-    pieces where a sieve looks (`sieve.py`): `hints.py` says how they are written.
+    pieces where a sieve looks (`sieve.py`): `hints.py` says how they are written. Those of a kernel with a mark that is
+    a `run` stand near such a number.
     """
 
     code: str

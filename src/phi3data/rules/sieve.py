@@ -1,8 +1,9 @@
 """The sieve: which of many texts must be looked at closely, from their bytes, without an object for each.
 
 It does what the screen (`screen.py`) does, for large files: a kernel reads each byte of the texts once, in an automaton
-that knows the hints of all kernels of rules, and answers the questions of their marks. What it says of a text is a
-necessary condition too, and mostly a sharper one: `tests/rules/test_sieve.py` holds it to pass over no finding.
+that knows the hints of all kernels of rules, and answers the questions of their marks; another one compares questions
+with their answers. What they say of a text is a necessary condition too, and mostly a sharper one:
+`tests/rules/test_sieve.py` holds them to pass over no finding.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from phi3data.chat import ROLES, Message
 from phi3data.native import Kernels
 from phi3data.rules import hints
 from phi3data.rules.characters import character_table
+from phi3data.rules.words import LANGUAGES, letter_table, word_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -24,9 +26,9 @@ if TYPE_CHECKING:
 
     from phi3data.rules.screen import Kernel, Mark, Pair
 
-sieve_kernel = Kernels("phi3data.rules.sieve_kernel")
+sieve_kernel, pair_kernel = Kernels("phi3data.rules.sieve_kernel"), Kernels("phi3data.rules.pair_kernel")
 
-_ASKED = ("loop", "hidden", "nfc", "last", "run", "dense", "pair", "nothing")  # in the order of the kernel's bits
+_ASKED = ("loop", "hidden", "nfc", "last", "dense", "nothing")  # in the order of the kernel's bits
 _SAME = {"letter": "last"}  # questions of the screen that are one here
 _LONG = 31  # messages from which the order of a row's roles is no number of 62 bits
 _TEXT = frozenset({"text", "user", "wide"})  # views of marks that are pieces of text
@@ -97,28 +99,34 @@ class Sieve:
         self.pair_bit, self.control_bit, self.nothing_bit = (1 << len(kernels) + n for n in range(3))
         asked = dict.fromkeys(_ASKED, 0)
         pieces: dict[str | bytes, int] = {}
+        near: dict[str | bytes, int] = {}
         for number, kernel in enumerate(kernels):
+            of_text = near if any(mark.view == "run" for mark in kernel.marks) else pieces
             for hint in _hints(kernel.marks, kernel.hints, kernel.code):
-                pieces[hint] = pieces.get(hint, 0) | 1 << number
+                of_text[hint] = of_text.get(hint, 0) | 1 << number
             for mark in kernel.marks:
                 view = _SAME.get(mark.view, mark.view)
                 if view in asked:
                     asked[view] |= 1 << number
         asked["nothing"] = self.nothing_bit
-        if pairs:
-            asked["pair"] = self.pair_bit
+        self._compares = bool(pairs)
         for hint in _hints([mark for pair in pairs for mark in pair.marks], (), "a pair"):
             pieces[hint] = pieces.get(hint, 0) | self.pair_bit
-        self._automaton = hints.automaton(pieces.items(), [(text, self.control_bit) for text in controls])
+        whole = hints.automaton(pieces.items(), [(text, self.control_bit) for text in controls])
+        self._automata = (*whole, *hints.automaton(near.items()))
         self._bits = np.array(list(asked.values()), np.int64)
-        everything = self.pair_bit | self.control_bit | self.nothing_bit
-        self._of_roles = np.array([_of_role(kernels, role) | everything for role in ROLES[:3]], np.int64)
+        everybody = self.control_bit | self.nothing_bit
+        self._of_roles = np.array([_of_role(kernels, role) | everybody for role in ROLES[:3]], np.int64)
+        self._of_roles[ROLES.index("user")] |= self.pair_bit
 
     def suspects(self, said: Said) -> NDArray[np.int64]:
         """Return the bits of each text: what of it must be looked at closely."""
         found = np.zeros(len(said.roles), np.int64)
-        given = (said.text, said.ends, said.roles, said.rows)
-        sieve_kernel.sieve(*given, *self._automaton, character_table(), self._bits, self._of_roles, found)
+        texts, characters = (said.text, said.ends, said.roles), character_table()
+        sieve_kernel.sieve(*texts, *self._automata, characters, self._bits, self._of_roles, found)
+        if self._compares:
+            words = (letter_table(), *word_table(), np.zeros(len(LANGUAGES), np.uint64))
+            pair_kernel.pairs(*texts, said.rows, characters, *words, self.pair_bit, found)
         return found
 
 

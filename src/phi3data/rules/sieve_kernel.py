@@ -1,7 +1,6 @@
 """The sieve, by a kernel compiled by numba: `sieve` says what is asked of a text, and why.
 
-Importing this module imports numba (about 0.5 s). numba notices a change of the file that a kernel is in and of no
-other: so its helpers stand here.
+Importing this module imports numba (about 0.5 s).
 """
 
 from __future__ import annotations
@@ -11,81 +10,37 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from phi3data.jit import Number, address, inlined, kernel, load8, load32, load64, part
-from phi3data.rules.characters import AFTER_EMOJI, EMOJI, HIDDEN, LETTER, PLANE, SEEN, SPACE, UNSURE
+from phi3data.rules.characters import HIDDEN, LETTER, SEEN, UNSURE
+from phi3data.rules.characters_kernel import is_ascii, is_white, known_at, step_back, step_on
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 # What is asked of a text, by the place of its bits: those of loops, of characters that do not show, of normal forms, of
-# a cut end, of numbers, of long words, of a pair, of a text that says nothing.
-LOOP, SHOWS, FORM, CUT, NUMBER, WORD, PAIR, NOTHING = range(8)
+# a cut end, of long words, of a text that says nothing.
+LOOP, SHOWS, FORM, CUT, WORD, NOTHING = range(6)
 
-_USER, _ASSISTANT = 1, 2  # roles; 0 is the system's
+_ASSISTANT = 2  # a role
 _PROBE, _PERIOD, _LONG, _LONGER = 24, 400, 240, 600  # as in `text.repetition`
 _LINE = 30  # bytes of a last line that may stop too early, as in `text.truncation`
-_DIGITS = 7  # as in `text.numbers`
+_DIGITS, _AROUND = 7, 36  # as in `text.numbers`
 _WORD, _DENSE = 20, 8  # bytes of a word that may be a token, and capitals and digits in it, as in `text.secrets`
-_COPY = 40  # as in `text.copying`
-_LOOK = 400  # characters that tell how a text is written, as in `text.language`
-_LETTERS = 8  # of scripts whose language follows from the script, as there
-_NONE, _WORDS, _CHINESE, _JAPANESE = range(4)
 _SAYS = 12  # visible characters of a text that says something, as in `steps.missing`
 _OVERLAP = 128  # bytes that two looks at a long text have in common: more than any hint has
 
-_TOKEN, _SUM, _APART = (np.zeros(256, np.bool_) for _ in range(3))
+_TOKEN, _SUM, _APART, _BETWEEN = (np.zeros(256, np.bool_) for _ in range(4))
 _TOKEN[list(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+/_.%=-")] = True
 _TOKEN[0x80:] = True
 _SUM[list(b"=*/<>$%")] = True
 _APART[list(b"e+/%=")] = True  # what keeps them apart in a skeleton
-# A byte eight times: what finds white space among 8 bytes at once.
-_HIGHS, _SEVENS, _OVER_SPACE = (np.uint64(0x0101010101010101 * byte) for byte in (0x80, 0x7F, 0x5F))
+_BETWEEN[list(b"0123456789 .()-")] = True  # runs of digits have no other bytes
+# A byte eight times: what finds white space and digits among 8 bytes at once, by the highest bit of a sum.
+_HIGHS, _SEVENS, _COMMAS = (np.uint64(0x0101010101010101 * byte) for byte in (0x80, 0x7F, 0x2C))
+_OVER_SPACE, _TO_SPACE, _TO_DIGIT, _TO_COLON = (
+    np.uint64(0x0101010101010101 * byte) for byte in (0x5F, 0x60, 0x50, 0x46)
+)
+_LOWER, _UPPER = np.uint64(0x80808080), np.uint64(0x80808080 << 32)
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
-
-
-@inlined
-def _point(text: Number, at: Number) -> Number:
-    """Return the character beyond ASCII that begins at a byte."""
-    first = load8(text, at)
-    if first < 0xE0:
-        return (first & 31) << 6 | load8(text, at + 1) & 63
-    if first < 0xF0:
-        return (first & 15) << 12 | (load8(text, at + 1) & 63) << 6 | load8(text, at + 2) & 63
-    high = (first & 7) << 18 | (load8(text, at + 1) & 63) << 12
-    return high | (load8(text, at + 2) & 63) << 6 | load8(text, at + 3) & 63
-
-
-@inlined
-def _known(text: Number, at: Number, characters: Number) -> Number:
-    """Return what is known of the character that begins at a byte beyond ASCII."""
-    point = _point(text, at)
-    if point >= PLANE:
-        if not EMOJI <= point < AFTER_EMOJI:
-            return HIDDEN | UNSURE | LETTER | SPACE
-        point -= EMOJI - PLANE
-    return load8(characters, point)
-
-
-@inlined
-def _is_white(byte: Number) -> Number:
-    return byte == 32 or 9 <= byte <= 13 or 28 <= byte <= 31
-
-
-@part
-def _back(text: int, start: int, at: int, count: int) -> int:
-    """Return where the character begins that stands so many before a place, or where the text begins."""
-    while at > start and count:
-        at -= 1
-        count -= load8(text, at) & 0xC0 != 0x80
-    return at
-
-
-@part
-def _on(text: int, at: int, end: int, count: int) -> int:
-    """Return where the character begins that stands so many behind a place, or where the text ends."""
-    while at < end and count:
-        at += 1
-        count -= at == end or load8(text, at) & 0xC0 != 0x80
-    return at
 
 
 @part
@@ -118,14 +73,16 @@ def _again(text: int, probe: int, probe_end: int, start: int, end: int) -> bool:
 @part
 def _loops(text: int, start: int, end: int, count: int) -> bool:
     """Do what `repetition.may_loop` does, for a text of so many characters."""
-    last = _back(text, start, end, 1)
-    if _again(text, _back(text, start, end, _PROBE), end, _back(text, start, end, _PERIOD + _PROBE), last):
+    last = step_back(text, start, end, 1)
+    if _again(text, step_back(text, start, end, _PROBE), end, step_back(text, start, end, _PERIOD + _PROBE), last):
         return True
     if count < _LONGER:
         return False
-    middle = start + count // 2 if count == end - start else _on(text, start, end, count // 2)
-    after = _on(text, middle, end, 1)
-    return _again(text, middle, _on(text, middle, end, _PROBE), after, _on(text, after, end, _PERIOD + _PROBE - 1))
+    middle = start + count // 2 if count == end - start else step_on(text, start, end, count // 2)
+    after = step_on(text, middle, end, 1)
+    return _again(
+        text, middle, step_on(text, middle, end, _PROBE), after, step_on(text, after, end, _PERIOD + _PROBE - 1)
+    )
 
 
 @part
@@ -144,13 +101,13 @@ def _cut(text: int, start: int, end: int, known: int) -> bool:
 def _tokens(text: int, start: int, end: int) -> bool:
     """Tell whether there is a word as long as a token with as many capitals and digits on end, as `skeleton` tells.
 
-    Such a word has sixteen bytes from a place on that four divides, without white space.
+    Such a word of twenty bytes has thirteen from a place on that eight divides, none of them white space.
     """
     at = start
-    while at + 16 <= end:
-        one, two = load64(text, at), load64(text, at + 8)
+    while at + 13 <= end:
+        one, two = load64(text, at), load64(text, at + 5)
         seen = ((one & _SEVENS) + _OVER_SPACE | one) & ((two & _SEVENS) + _OVER_SPACE | two)
-        at += 4
+        at += 8
         if seen & _HIGHS != _HIGHS:
             continue
         word = at
@@ -165,8 +122,104 @@ def _tokens(text: int, start: int, end: int) -> bool:
             stop += 1
         if most >= _DENSE and stop - word >= _WORD:
             return True
-        at = max(at, start + (stop - start) // 4 * 4)
+        at = max(at, start + (stop - start) // 8 * 8)
     return False
+
+
+@part
+def _says(text: int, start: int, end: int, characters: int) -> bool:
+    """Tell whether a text has as many visible characters as say something."""
+    seen = 0
+    for at in range(start, end):
+        byte = load8(text, at)
+        seen += 33 <= byte <= 126 or (byte >= 0xC0 and known_at(text, at, characters) & SEEN != 0)
+        if seen >= _SAYS:
+            return True
+    return False
+
+
+@part
+def _note(place: int, mask: int, ends: NDArray[np.int64], found: NDArray[np.int64]) -> None:
+    """Add bits to those of the text that the byte at a place is of."""
+    low, high = 0, len(found)  # the text is one of those from `low` to before `high`
+    while low + 1 < high:
+        middle = (low + high) // 2
+        if ends[middle] <= place:
+            low = middle
+        else:
+            high = middle
+    found[low] |= mask
+
+
+@part
+def _look_up(
+    text: int,
+    ends: NDArray[np.int64],
+    moves: int,
+    kinds: int,
+    masks: NDArray[np.int64],
+    width: int,
+    accepting: int,
+    found: NDArray[np.int64],
+) -> None:
+    """Add the bits of all hints to those of the texts that have them, but for hints at the start of a text.
+
+    `width` is the size of a row of the automaton's table at `moves`. The automaton goes from text to text as if they
+    were one: what begins in one and ends in the next one asks too much. It runs at four places at once, since each step
+    waits for the one before.
+    """
+    start, end = ends[0], ends[len(ends) - 1]
+    apart = max(0, (end - start - _OVERLAP) // 4)
+    one = two = three = four = width
+    for at in range(start, end - 3 * apart):
+        one = load32(moves, one + load8(kinds, load8(text, at)))
+        two = load32(moves, two + load8(kinds, load8(text, at + apart)))
+        three = load32(moves, three + load8(kinds, load8(text, at + 2 * apart)))
+        four = load32(moves, four + load8(kinds, load8(text, at + 3 * apart)))
+        if max(one, two, three, four) >= accepting:
+            if one >= accepting:
+                _note(at, masks[one // width], ends, found)
+            if two >= accepting:
+                _note(at + apart, masks[two // width], ends, found)
+            if three >= accepting:
+                _note(at + 2 * apart, masks[three // width], ends, found)
+            if four >= accepting:
+                _note(at + 3 * apart, masks[four // width], ends, found)
+
+
+@part
+def _begins(
+    text: int, start: int, end: int, moves: int, kinds: int, masks: NDArray[np.int64], width: int, accepting: int
+) -> int:
+    """Return the bits of the hints at the start of a text: the automaton runs until it is where any text takes it."""
+    state, other, mask = 0, width, 0
+    while start < end and state != other:
+        kind = load8(kinds, load8(text, start))
+        state, other = load32(moves, state + kind), load32(moves, other + kind)
+        if state >= accepting:
+            mask |= masks[state // width]
+        start += 1
+    return mask
+
+
+@part
+def _hinted(
+    text: int, start: int, end: int, moves: int, kinds: int, masks: NDArray[np.int64], width: int, accepting: int
+) -> int:
+    """Return the bits of all hints in a piece of a text."""
+    state, mask = width, 0
+    for at in range(start, end):
+        state = load32(moves, state + load8(kinds, load8(text, at)))
+        if state >= accepting:
+            mask |= masks[state // width]
+    return mask
+
+
+@inlined
+def _in_runs(word: Number) -> Number:
+    """Return the highest bit of each of eight bytes that may be in a run of digits: from space to "9", but no ","."""
+    low, comma = word & _SEVENS, word ^ _COMMAS
+    return (low + _TO_SPACE) & ~(low + _TO_COLON | word) & ((comma & _SEVENS) + _SEVENS | comma) & _HIGHS
 
 
 @inlined
@@ -218,167 +271,70 @@ def _is_date(text: int, start: int, end: int) -> bool:
 
 
 @part
-def _numbers(text: int, start: int, end: int) -> bool:
-    """Tell whether there is a run of digits that is no date and no part of a sum, as `numbers.look` does."""
-    at = start
-    while at < end:
-        if not _digit(text, at):
-            at += 1
-            continue
-        stop, count = _run_end(text, at, end)
-        if count >= _DIGITS and not _is_date(text, at, stop):
-            before = at - 1 - (at - 1 > start and _is_white(load8(text, at - 1)))
-            after = stop + (stop + 1 < end and _is_white(load8(text, stop)))
-            summed = (before >= start and _SUM[load8(text, before)]) or (after < end and _SUM[load8(text, after)])
-            if not summed:
-                return True
-        at = stop
-    return False
-
-
-@part
-def _says(text: int, start: int, end: int, characters: int) -> bool:
-    """Tell whether a text has as many visible characters as say something."""
-    seen = 0
-    for at in range(start, end):
-        byte = load8(text, at)
-        seen += 33 <= byte <= 126 or (byte >= 0xC0 and _known(text, at, characters) & SEEN != 0)
-        if seen >= _SAYS:
-            return True
-    return False
-
-
-@part
-def _written(text: int, start: int, end: int) -> int:
-    """Return how a text is written, as `language.may_differ` tells texts apart."""
-    stop = _on(text, start, end, _LOOK)
-    size, count, accents, kana = stop - start, 0, False, False
-    for at in range(start, stop):
-        byte = load8(text, at)
-        count += byte & 0xC0 != 0x80
-        accents |= 0xC3 <= byte <= 0xC5
-        kana |= byte == 0xE3 and 0x81 <= load8(text, at + 1) <= 0x82
-    if 10 * size < 14 * count:
-        return 1 if accents else 0
-    if 10 * size < 22 * count:
-        return 2
-    return 4 if kana else 3
-
-
-@part
-def _script(text: int, start: int, end: int, kind: int) -> int:
-    """Return what the scripts of a text say of its language, as in `language`: none, one of two, or that words must."""
-    if kind < 2:
-        return _WORDS
-    stop = _on(text, start, end, _LOOK)
-    kana = han = latin = 0
-    for at in range(start, stop):
-        byte = load8(text, at)
-        if byte < 0x80:
-            latin += 97 <= byte | 32 <= 122
-        elif byte >= 0xC0:
-            point = _point(text, at)
-            kana += 0x3040 <= point <= 0x30FF
-            han += 0x4E00 <= point <= 0x9FFF
-            latin += 0xC0 <= point <= 0x24F
-            if 0x370 <= point <= 0xE7F or 0xAC00 <= point <= 0xD7A3:
-                return _WORDS  # or letters of another script
-    if kana and 20 * kana >= han + kana:
-        kana, han = kana + han, 0
-    most, total = max(kana, han, latin), kana + han + latin
-    if total == 0 or 10 * most < 8 * total or (most < _LETTERS and most > latin):
-        return _NONE
-    return _WORDS if most == latin else _JAPANESE if most == kana else _CHINESE
-
-
-@part
-def _changes(text: int, start: int, end: int, kind: int, at: int, stop: int, other: int) -> bool:
-    """Tell whether an answer, from `at` to `stop`, may be in another language than its question."""
-    if kind == other:
-        return False
-    asked, answered = _script(text, start, end, kind), _script(text, at, stop, other)
-    return asked != _NONE and answered != _NONE and (asked != answered or asked == _WORDS)
-
-
-@part
-def _copies(text: int, start: int, end: int, at: int, stop: int, characters: int) -> bool:
-    """Tell whether an answer, from `at` to `stop`, may be the end of its question, white space around both left out."""
-    while stop > at and _is_white(load8(text, stop - 1)):
-        stop -= 1
-    while at < stop and _is_white(load8(text, at)):
-        at += 1
-    while end > start and _is_white(load8(text, end - 1)):
-        end -= 1
-    if stop - at < _COPY or end == start:
-        return False
-    for edge in (at, _back(text, at, stop, 1), _back(text, start, end, 1)):
-        if load8(text, edge) >= 0x80 and _known(text, edge, characters) & SPACE:
-            return True
-    if stop - at > end - start:
-        return False
-    same = 1
-    while same <= stop - at and load8(text, stop - same) == load8(text, end - same):
-        same += 1
-    return same > stop - at
-
-
-@part
-def _hinted(
+def _numbers(
     text: int, start: int, end: int, moves: int, kinds: int, masks: NDArray[np.int64], width: int, accepting: int
 ) -> int:
-    """Return the bits of all hints in a text; `width` is the size of a row of the automaton's table at `moves`."""
-    state = mask = 0
-    if end - start < 2 * _OVERLAP:
-        for at in range(start, end):
-            state = load32(moves, state + load8(kinds, load8(text, at)))
-            if state >= accepting:
-                mask |= masks[state // width]
-        return mask
-    # From the start and from the middle at once: neither load has to wait for the other.
-    apart = (end - start - _OVERLAP) // 2
-    later = width
-    for at in range(start, end - apart):
-        state = load32(moves, state + load8(kinds, load8(text, at)))
-        later = load32(moves, later + load8(kinds, load8(text, at + apart)))
-        if state >= accepting:
-            mask |= masks[state // width]
-        if later >= accepting:
-            mask |= masks[later // width]
-    return mask
+    """Return the bits of what stands around runs of digits that are no dates and no parts of sums: see `numbers`.
+
+    Such a run has seven bytes at least, so four from a place on that four divides, and a digit among these.
+    """
+    at = done = start
+    mask = 0
+    first = last = end  # around some runs, as long as they are near each other
+    while at < end:
+        if at + 8 <= end:
+            word = load64(text, at)
+            inside = _in_runs(word)
+            digits = inside & ((word & _SEVENS) + _TO_DIGIT)
+            first_four = inside & _LOWER == _LOWER and digits & _LOWER
+            if not first_four and (inside | _LOWER != _HIGHS or not digits & _UPPER):
+                at += 8
+                continue
+        while at > done and _BETWEEN[load8(text, at - 1)]:
+            at -= 1
+        while at < end and not _digit(text, at):
+            at += 1
+        stop, count = _run_end(text, at, end)
+        if count >= _DIGITS and not _is_date(text, at, stop):
+            before = at - 1 - (at - 1 > start and is_white(load8(text, at - 1)))
+            after = stop + (stop + 1 < end and is_white(load8(text, stop)))
+            summed = (before >= start and _SUM[load8(text, before)]) or (after < end and _SUM[load8(text, after)])
+            if not summed:
+                begin = step_back(text, start, at, _AROUND)
+                if begin > last:
+                    mask |= _hinted(text, first, last, moves, kinds, masks, width, accepting)
+                    first = begin
+                first = min(first, begin)
+                last = step_on(text, stop, end, _AROUND)
+        at = done = stop
+    return mask | _hinted(text, first, last, moves, kinds, masks, width, accepting)
 
 
 @part
-def _asked(text: int, start: int, end: int, bits: NDArray[np.int64], characters: int) -> tuple[int, int, int, int]:
+def _asked(text: int, start: int, end: int, bits: NDArray[np.int64], characters: int) -> tuple[int, int, int]:
     """Ask of a text what is asked of everybody's: return its bits, and what is to be known for more.
 
-    That is how it is written, how many characters it has, and what is known of the last one: -1 where all are ASCII.
+    That is how many characters it has, and what is known of the last one: -1 where all are ASCII.
     """
-    wide = digits = mask = kind = seen = 0
-    for at in range(start, end):
-        byte = load8(text, at)
-        wide += byte >= 0x80
-        digits += 48 <= byte <= 57
+    mask = seen = 0
     count, last = end - start, -1
-    if wide:
-        for at in range(start, end):
-            byte = load8(text, at)
+    if not is_ascii(text, start, end):
+        for place in range(start, end):
+            byte = load8(text, place)
             count -= byte & 0xC0 == 0x80
             if byte >= 0xC0:
-                seen |= _known(text, at, characters)
-        place = _back(text, start, end, 1)
-        last = _known(text, place, characters) if load8(text, place) >= 0x80 else 0
-        kind = _written(text, start, end)
+                seen |= known_at(text, place, characters)
+        at = step_back(text, start, end, 1)
+        last = known_at(text, at, characters) if load8(text, at) >= 0x80 else 0
     if seen & HIDDEN:
         mask |= bits[SHOWS]
     if seen & UNSURE:
         mask |= bits[FORM]
-    if digits >= _DIGITS and _numbers(text, start, end):
-        mask |= bits[NUMBER]
     if _tokens(text, start, end):
         mask |= bits[WORD]
     if not _says(text, start, end, characters):
         mask |= bits[NOTHING]
-    return mask, kind, count, last
+    return mask, count, last
 
 
 @kernel
@@ -386,11 +342,14 @@ def sieve(
     data: NDArray[np.uint8],
     ends: NDArray[np.int64],
     roles: NDArray[np.uint8],
-    rows: NDArray[np.int64],
     table: NDArray[np.uint32],
     kinds: NDArray[np.uint8],
     masks: NDArray[np.int64],
     accepting: int,
+    near_table: NDArray[np.uint32],
+    near_kinds: NDArray[np.uint8],
+    near_masks: NDArray[np.int64],
+    near_accepting: int,
     characters: NDArray[np.uint8],
     bits: NDArray[np.int64],
     of_roles: NDArray[np.int64],
@@ -398,26 +357,21 @@ def sieve(
 ) -> None:
     """Ask everything of each text, and fill `found` with the bits of what it may have, of those of its role.
 
-    `bits` are those of what is asked, in the order of `LOOP` and so on; the automaton is a `hints.Automaton`.
+    `bits` are those of what is asked, in the order of `LOOP` and so on. There are two automata, as `hints.Automaton`
+    has them: one for all of a text, one for what stands around long numbers.
     """
     text, moves, sorts, known = address(data), address(table), address(kinds), address(characters)
-    width = len(table) // len(masks)
-    for row in range(len(rows) - 1):
-        question = question_end = question_kind = 0
-        for number in range(rows[row], rows[row + 1]):
-            start, end, role = ends[number], ends[number + 1], roles[number]
-            mask, kind, count, last = _asked(text, start, end, bits, known)
-            mask |= _hinted(text, start, end, moves, sorts, masks, width, accepting)
-            if role == _USER:
-                question, question_end, question_kind = start, end, kind
-            elif role == _ASSISTANT and end > start:
-                if count >= _LONG and _loops(text, start, end, count):
-                    mask |= bits[LOOP]
-                if _cut(text, start, end, last):
-                    mask |= bits[CUT]
-                if question_end > question and (
-                    _changes(text, question, question_end, question_kind, start, end, kind)
-                    or _copies(text, question, question_end, start, end, known)
-                ):
-                    mask |= bits[PAIR]
-            found[number] = mask & of_roles[role]
+    near_moves, near_sorts = address(near_table), address(near_kinds)
+    width, near_width = len(table) // len(masks), len(near_table) // len(near_masks)
+    _look_up(text, ends, moves, sorts, masks, width, accepting, found)
+    for number in range(len(roles)):
+        start, end, role = ends[number], ends[number + 1], roles[number]
+        mask, count, last = _asked(text, start, end, bits, known)
+        mask |= found[number] | _begins(text, start, end, moves, sorts, masks, width, accepting)
+        mask |= _numbers(text, start, end, near_moves, near_sorts, near_masks, near_width, near_accepting)
+        if role == _ASSISTANT and end > start:
+            if count >= _LONG and _loops(text, start, end, count):
+                mask |= bits[LOOP]
+            if _cut(text, start, end, last):
+                mask |= bits[CUT]
+        found[number] = mask & of_roles[role]

@@ -70,6 +70,15 @@ _IPV4 = Lazy(
     r"(?<![\w.-])(?<![vV] )(?:(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])\.){3}"
     r"(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])(?![\w-]|\.\w|/\d)"
 )
+_OCTETS = ("[0-9]", "[0-9][0-9]", "[0-9][0-9][0-9]")
+# Pieces, as `rules.hints` reads them, of which each telephone number, or what is before it, and each address has one.
+NUMBER_HINTS = (
+    r"\+[1-9]",
+    *(cue + r"\W" for cue in ("[Tt]el", "elephone", "elefon", "[Pp]hone", "[Cc]all", "obile", "[Cc]ell", "[Ff]ax")),
+    *(cue + r"\W" for cue in ("andy", "ufnummer", "WhatsApp", "ext me at")),
+    *("电话", "電話", "手机", "手機", "联系方式", "тел", "Тел"),
+    *(f"[0-9].{second}.{third}.[0-9]" for second in _OCTETS for third in _OCTETS),
+)
 _VERSION = Lazy(r"\b(?:[Vv]ersion|[Rr]elease|[Ff]irmware|[Cc]hrome|[Ss]ection|[Bb]uild|版本)\W{0,3}$")
 
 

@@ -13,15 +13,17 @@ from phi3data.text.spot import Spot, masked
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-# Not inside a longer number, a decimal, a name or an address of the web.
+# Not inside a longer number, a decimal, a name or an address of the web. Digits are those of ASCII.
 _BEFORE, _AFTER = r"(?<![\w.,/#=%-])", r"(?![\w%]|[-.,/ ]?\d)"
-_CARD = Lazy(rf"{_BEFORE}(?:\d{{13,19}}|\d{{4}}([ -])\d{{4}}\1\d{{4}}\1\d{{4}}|3\d{{3}}([ -])\d{{6}}\2\d{{5}}){_AFTER}")
+_CARD = Lazy(
+    rf"{_BEFORE}(?a:\d{{13,19}}|\d{{4}}([ -])\d{{4}}\1\d{{4}}\1\d{{4}}|3\d{{3}}([ -])\d{{6}}\2\d{{5}}){_AFTER}"
+)
 # First digits and lengths that card networks issue (ISO/IEC 7812).
 _NETWORKS = Lazy(
     r"4\d{15}(?:\d{3})?|5[1-5]\d{14}|2(?:22[1-9]|2[3-9]\d|[3-6]\d\d|7[01]\d|720)\d{12}|3[47]\d{13}|"
     r"6(?:011|5\d\d|4[4-9]\d)\d{12}|35(?:2[89]|[3-8]\d)\d{12}|3(?:0[0-5]|[68]\d)\d{11}|62\d{14,17}"
 )
-_IBAN = Lazy(r"(?<!\w)[A-Z]{2}\d\d(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?(?!\w)")
+_IBAN = Lazy(r"(?<!\w)[A-Z]{2}[0-9]{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?(?!\w)")
 # Lengths by country, from the IBAN registry of SWIFT.
 _IBAN_LENGTHS = {
     **dict.fromkeys(("NO",), 15),
@@ -42,10 +44,10 @@ _IBAN_LENGTHS = {
     **dict.fromkeys(("MT",), 31),
 }
 # Areas 000, 666 and 900-999 are never issued. Without its hyphens such a number is any number.
-_SSN = Lazy(rf"{_BEFORE}(?!000|666|9\d\d)\d{{3}}-(?!00)\d\d-(?!0000)\d{{4}}{_AFTER}")
+_SSN = Lazy(rf"{_BEFORE}(?a:(?!000|666|9\d\d)\d{{3}}-(?!00)\d\d-(?!0000)\d{{4}}){_AFTER}")
 # Numbers of examples and of cards in purses that were sold with one.
 _SSN_EXAMPLES = {"123-45-6789", "078-05-1120", "219-09-9999", "111-11-1111", "555-55-5555"}
-_CHINESE = Lazy(rf"{_BEFORE}[1-8]\d{{5}}(?:19|20)\d{{9}}[\dXx]{_AFTER}")
+_CHINESE = Lazy(rf"{_BEFORE}(?a:[1-8]\d{{5}}(?:19|20)\d{{9}}[\dXx]){_AFTER}")
 
 
 def find(text: str, start: int, stop: int) -> Iterator[Spot]:
@@ -164,3 +166,14 @@ _CUED: dict[str, tuple[Lazy[str], Callable[[str], bool], tuple[str, ...]]] = {
     ),
     "an NHS number": (Lazy(r"\bNHS\b[^\d\n]{0,20}(\d{3}[ -]?\d{3}[ -]?\d{4})(?!\d)"), nhs, ("NHS",)),
 }
+
+_FOUR, _GAP = "[0-9]" * 4, "[ -]"
+# Pieces, as `rules.hints` reads them, of which each of these numbers, or what is before it, has one.
+HINTS = (
+    "[0-9]" * 13,
+    _FOUR + _GAP + _FOUR + _GAP + _FOUR + _GAP + "[0-9]",
+    _FOUR + _GAP + "[0-9]" * 6 + _GAP + "[0-9]" * 5,
+    "[A-Z][A-Z][0-9][0-9][ A-Z0-9]",
+    "[0-9][0-9][0-9]-[0-9][0-9]-" + _FOUR,
+    *(cue for _, _, cues in _CUED.values() for cue in cues),
+)

@@ -30,7 +30,7 @@ _SCRIPTS = tuple((name, Lazy(f"[{ranges}]+")) for name, ranges in _RANGES.items(
 _COMMON = tuple(script for script in _SCRIPTS if script[0] in {"kana", "han", "latin"})
 _RARE = Lazy("[" + "".join(ranges for name, ranges in _RANGES.items() if name not in dict(_COMMON)) + "]")
 # Words that make a fifth of any text of a language and are rare in the others.
-_FUNCTION_WORDS: Final = {
+FUNCTION_WORDS: Final = {
     "English": (
         "the and of to is are was were you your that this with for it not have has be on can will would "
         "which from what how"
@@ -54,7 +54,7 @@ _FUNCTION_WORDS: Final = {
 @cache
 def _languages_of() -> dict[str, list[str]]:
     languages: dict[str, list[str]] = {}
-    for name, words in _FUNCTION_WORDS.items():
+    for name, words in FUNCTION_WORDS.items():
         for word in words.split():
             languages.setdefault(word, []).append(name)
     return languages
@@ -72,6 +72,7 @@ _OF_SCRIPT: Final = {
 }
 _LOOK = 400  # characters from the start that are looked at: 15 µs
 _LEAST_WORDS = 6
+VOTES = 60  # that a word has, shared among its languages: whole numbers for one to six
 _LEAST_LETTERS = 8  # of scripts whose language follows from the script
 
 
@@ -99,14 +100,14 @@ def _by_words(text: str) -> str | None:
     if len(words) < _LEAST_WORDS:
         return None
     languages = _languages_of()
-    votes: dict[str, float] = {}
+    votes: dict[str, int] = {}
     for names in filter(None, map(languages.get, words)):
         for name in names:
-            votes[name] = votes.get(name, 0.0) + 1 / len(names)
+            votes[name] = votes.get(name, 0) + VOTES // len(names)
     ranked = sorted(((share, name) for name, share in votes.items()), reverse=True)
-    (most, name), (next_most, _) = [*ranked, (0.0, ""), (0.0, "")][:2]
-    # One word in eight, and three times the votes of the next language.
-    return name if most >= 2 and 8 * most >= len(words) and most >= 3 * next_most else None
+    (most, name), (next_most, _) = [*ranked, (0, ""), (0, "")][:2]
+    # Two words and one in eight, and three times the votes of the next language.
+    return name if most >= 2 * VOTES and 8 * most >= VOTES * len(words) and most >= 3 * next_most else None
 
 
 # A question that names a language, or asks for a translation, may be answered in that language.

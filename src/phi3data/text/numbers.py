@@ -20,6 +20,7 @@ _RUN = Lazy(r"[0-9](?:(?:[ .-]?\(|\)[ .-]?|[ .-])?[0-9]){6,}")
 # What may stand between two of its digits is left out, digits are all one, and other characters too.
 _PLAIN, _BETWEEN = bytes(ord("0" if 48 <= code <= 57 else "x") for code in range(256)), b" .-()"
 _DIGITS = b"0" * 7
+HINTS = contact.NUMBER_HINTS + identity.HINTS  # pieces, of which one stands where there is something to find
 _DATE = Lazy(r"(?:19|20)\d\d-[01]\d-[0-3]\d(?:\D|$)(?!.*\d{5})")
 _SUM = frozenset("=*/<>$%×÷")
 _LONG = 4096  # characters

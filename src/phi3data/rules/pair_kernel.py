@@ -181,6 +181,25 @@ def _copies(text: int, start: int, end: int, at: int, stop: int, characters: int
     return same > stop - at
 
 
+@part
+def _language(
+    text: int,
+    start: int,
+    end: int,
+    kind: int,
+    characters: int,
+    letters: int,
+    hashes: int,
+    languages: int,
+    votes: int,
+) -> int:
+    """Do what `language` does for a text that is written in a way."""
+    stop = step_on(text, start, end, _LOOK)
+    if kind < 2:
+        return _by_words(text, start, stop, characters, letters, hashes, languages, votes)
+    return _by_script(text, start, stop)
+
+
 @kernel
 def pairs(
     data: NDArray[np.uint8],
@@ -193,42 +212,31 @@ def pairs(
     word_languages: NDArray[np.uint64],
     counts: NDArray[np.uint64],
     bit: int,
+    wide_bit: int,
     found: NDArray[np.int64],
 ) -> None:
     """Add `bit` to what was `found` of each answer that must be compared with its question.
 
-    The tables are those of `characters` and `words`; `counts` has a place for each language.
+    What was found has `wide_bit` for a text beyond ASCII. The tables are those of `characters` and `words`; `counts`
+    has a place for each language.
     """
     text, characters, letters = address(data), address(character_table), address(letter_table)
     hashes, languages, votes = address(word_hashes), address(word_languages), address(counts)
     for row in range(len(rows) - 1):
-        question = question_end = 0
-        kind = -1
+        question = question_end = wide = 0
         for number in range(rows[row], rows[row + 1]):
             start, end, role = ends[number], ends[number + 1], roles[number]
             if role == _USER:
-                question, question_end, kind = start, end, -1
+                question, question_end, wide = start, end, found[number] & wide_bit
             if role != _ASSISTANT or end == start or question_end == question:
                 continue
             if _copies(text, question, question_end, start, end, characters):
                 found[number] |= bit
-                continue
-            if kind < 0:
-                kind = _written(text, question, question_end)
-            other = _written(text, start, end)
-            if kind == other:
-                continue
-            stop = step_on(text, question, question_end, _LOOK)
-            if kind < 2:
-                asked = _by_words(text, question, stop, characters, letters, hashes, languages, votes)
-            else:
-                asked = _by_script(text, question, stop)
-            if asked == _NONE:
-                continue
-            stop = step_on(text, start, end, _LOOK)
-            if other < 2:
-                answered = _by_words(text, start, stop, characters, letters, hashes, languages, votes)
-            else:
-                answered = _by_script(text, start, stop)
-            if answered != _NONE and (answered != asked or asked == _ANY):
-                found[number] |= bit
+            elif wide or found[number] & wide_bit:
+                kind, other = _written(text, question, question_end), _written(text, start, end)
+                if kind == other:
+                    continue
+                asked = _language(text, question, question_end, kind, characters, letters, hashes, languages, votes)
+                answered = _language(text, start, end, other, characters, letters, hashes, languages, votes)
+                if asked != _NONE and answered != _NONE and (answered != asked or asked == _ANY):
+                    found[number] |= bit

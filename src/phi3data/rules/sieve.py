@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 sieve_kernel, pair_kernel = Kernels("phi3data.rules.sieve_kernel"), Kernels("phi3data.rules.pair_kernel")
 
-_ASKED = ("loop", "hidden", "nfc", "last", "dense", "nothing")  # in the order of the kernel's bits
+_ASKED = ("loop", "hidden", "nfc", "last", "dense", "nothing", "beyond ASCII")  # in the order of the kernel's bits
 _SAME = {"letter": "last"}  # questions of the screen that are one here
 _LONG = 31  # messages from which the order of a row's roles is no number of 62 bits
 _TEXT = frozenset({"text", "user", "wide"})  # views of marks that are pieces of text
@@ -96,7 +96,7 @@ class Sieve:
     """
 
     def __init__(self, kernels: Sequence[Kernel], pairs: Sequence[Pair], controls: Iterable[str]) -> None:
-        self.pair_bit, self.control_bit, self.nothing_bit = (1 << len(kernels) + n for n in range(3))
+        self.pair_bit, self.control_bit, self.nothing_bit, self._wide_bit = (1 << len(kernels) + n for n in range(4))
         asked = dict.fromkeys(_ASKED, 0)
         pieces: dict[str | bytes, int] = {}
         near: dict[str | bytes, int] = {}
@@ -108,14 +108,14 @@ class Sieve:
                 view = _SAME.get(mark.view, mark.view)
                 if view in asked:
                     asked[view] |= 1 << number
-        asked["nothing"] = self.nothing_bit
+        asked["nothing"], asked["beyond ASCII"] = self.nothing_bit, self._wide_bit
         self._compares = bool(pairs)
         for hint in _hints([mark for pair in pairs for mark in pair.marks], (), "a pair"):
             pieces[hint] = pieces.get(hint, 0) | self.pair_bit
         whole = hints.automaton(pieces.items(), [(text, self.control_bit) for text in controls])
         self._automata = (*whole, *hints.automaton(near.items()))
         self._bits = np.array(list(asked.values()), np.int64)
-        everybody = self.control_bit | self.nothing_bit
+        everybody = self.control_bit | self.nothing_bit | self._wide_bit
         self._of_roles = np.array([_of_role(kernels, role) | everybody for role in ROLES[:3]], np.int64)
         self._of_roles[ROLES.index("user")] |= self.pair_bit
 
@@ -126,8 +126,8 @@ class Sieve:
         sieve_kernel.sieve(*texts, *self._automata, characters, self._bits, self._of_roles, found)
         if self._compares:
             words = (letter_table(), *word_table(), np.zeros(len(LANGUAGES), np.uint64))
-            pair_kernel.pairs(*texts, said.rows, characters, *words, self.pair_bit, found)
-        return found
+            pair_kernel.pairs(*texts, said.rows, characters, *words, self.pair_bit, self._wide_bit, found)
+        return found & ~self._wide_bit
 
 
 def _of_role(kernels: Sequence[Kernel], role: str) -> int:

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 # What is asked of a text, by the place of its bits: those of loops, of characters that do not show, of normal forms, of
-# a cut end, of long words, of a text that says nothing.
-LOOP, SHOWS, FORM, CUT, WORD, NOTHING = range(6)
+# a cut end, of long words, of a text that says nothing, of one beyond ASCII.
+LOOP, SHOWS, FORM, CUT, WORD, NOTHING, WIDE = range(7)
 
 _ASSISTANT = 2  # a role
 _PROBE, _PERIOD, _LONG, _LONGER = 24, 400, 240, 600  # as in `text.repetition`
@@ -319,6 +319,7 @@ def _asked(text: int, start: int, end: int, bits: NDArray[np.int64], characters:
     mask = seen = 0
     count, last = end - start, -1
     if not is_ascii(text, start, end):
+        mask |= bits[WIDE]
         for place in range(start, end):
             byte = load8(text, place)
             count -= byte & 0xC0 == 0x80

@@ -10,10 +10,12 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
+from importlib import import_module
+from importlib.util import find_spec
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from phi3data.errors import WorkerError
+from phi3data.errors import MissingExtraError, WorkerError
 
 if TYPE_CHECKING:
     from concurrent.futures import ProcessPoolExecutor
@@ -174,6 +176,16 @@ def ahead(items: Iterator[Task]) -> Generator[Task, None, None]:
         finally:
             wanted.put(False)
             thread.join()
+
+
+def load(module: str) -> None:
+    """Load a module in a thread of its own, for whoever imports it when it is needed: that waits for the rest of it.
+
+    Raises `MissingExtraError` where it is not installed.
+    """
+    if find_spec(module) is None:
+        raise MissingExtraError(module, "data")
+    threading.Thread(target=import_module, args=(module,)).start()
 
 
 def _now(function: Callable[..., Any], *args: Any) -> Future[Any]:

@@ -65,7 +65,7 @@ def examine_bare(
             if others:
                 part = _merged(part, _joined(others), seq, recipe.dedup.keep)
             out.add(part)
-            summary.lines += piece.total
+            summary.lines += len(found.begins) + bool(piece.too_long)
             summary.rows += len(part.sizes)
             summary.blank += left.blank
     summary.records = summary.lines

@@ -10,7 +10,6 @@ import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-import duckdb
 import msgspec
 import numpy as np
 
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    import duckdb
     import pyarrow as pa
 
     from phi3data.engine.examine import Summary
@@ -83,6 +83,8 @@ def connect(folder: Path, starts: list[Base], spill: Path, given: list[int]) -> 
 
     `given` has for each source its place in `GIVEN`, which is a column too.
     """
+    import duckdb  # 0.1 s, for which `local` does not wait
+
     connection = duckdb.connect(
         config={
             "memory_limit": _MEMORY,
@@ -157,6 +159,8 @@ def decide(
 @contextmanager
 def _room(spill: Path) -> Iterator[None]:
     """Turn what DuckDB says of the disk, and when it can put nothing more there, into one sentence."""
+    import duckdb
+
     try:
         yield
     except (duckdb.OutOfMemoryException, duckdb.IOException) as error:

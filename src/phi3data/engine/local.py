@@ -35,7 +35,7 @@ from phi3data.steps.decontaminate import DecontaminateConfig, read_references
 from phi3data.steps.split import SPLITS
 from phi3data.tokens import count
 from phi3data.version import VERSION
-from phi3data.workers import each, pool, threads
+from phi3data.workers import each, load, pool, threads
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -142,6 +142,7 @@ def run(
                         submit(compiling, size).result()  # in one of them: here they would stay in memory
                 told = [item.path or Path(sources[n].path) for n, item in enumerate(inputs)]
                 digests = [submit(digest, path) for path in told if "manifest.json" in outputs]
+                load("duckdb")
                 recipes = [_for_given(recipe.examining) if place else recipe.examining for place in places]
                 summaries = _examine(processes, here, shards, sources, recipes, tokenizer, work, progress)
                 decided = _decide(submit, here, recipe, sources, places, shards, summaries, work, progress, outputs)

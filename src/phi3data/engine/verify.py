@@ -106,24 +106,32 @@ def _sets(nodes: pa.Table, examined: Path, scope: Scope) -> Sets:
     lines = _lines(nodes, examined)
     kernel = scope == "conversation" and pays(sum(map(len, lines)))
     of = _read_sets if kernel else _decoded_sets
-    made = [of(lines[start : start + _ROWS], scope) for start in range(0, len(lines), _ROWS)]
-    starts = np.append(0, np.cumsum(np.concatenate([one.sizes for one in made])))
-    return Sets(np.concatenate([one.hashes for one in made]), starts)
+    sizes = [np.zeros(1, np.int64)]
+    room, end = np.empty(sum(map(len, lines)), np.uint64), 0  # most of it is never touched, and takes no memory
+    for start in range(0, len(lines), _ROWS):
+        made = of(lines[start : start + _ROWS], scope, room[end:])
+        sizes.append(made.sizes)
+        before, end = end, end + len(made.hashes)
+        if not np.may_share_memory(made.hashes, room):
+            if end > len(room):
+                room = np.concatenate([room[:before], np.empty(end, np.uint64)])
+            room[before:end] = made.hashes
+    return Sets(room[:end], np.cumsum(np.concatenate(sizes)))
 
 
-def _decoded_sets(lines: list[bytes], scope: Scope) -> Sets:
+def _decoded_sets(lines: list[bytes], scope: Scope, _: NDArray[np.uint64]) -> Sets:
     return sets([side for line in lines for side in sides(_decode(line).messages, scope)])
 
 
-def _read_sets(lines: list[bytes], scope: Scope) -> Sets:
-    """Return what `_decoded_sets` does, by kernels where messages are plain."""
+def _read_sets(lines: list[bytes], scope: Scope, room: NDArray[np.uint64]) -> Sets:
+    """Return what `_decoded_sets` does, by kernels where messages are plain: in `room`, if all of them are."""
     found = bare.read(b"".join(lines), encode=False)
     read, others = np.flatnonzero(found.messages), np.flatnonzero(found.messages == 0)
     rows = np.append(0, np.cumsum(found.messages[read]))
-    held = sets(identity.sides(identity.normal(Texts(found.text, found.ends)), found.roles, rows))
+    held = sets(identity.sides(identity.normal(Texts(found.text, found.ends)), found.roles, rows), out=room)
     if not len(others):
         return held
-    more = _decoded_sets([lines[place] for place in others.tolist()], scope)
+    more = _decoded_sets([lines[place] for place in others.tolist()], scope, room)
     both = Sets(np.concatenate([held.hashes, more.hashes]), np.append(held.starts, held.starts[-1] + more.starts[1:]))
     order = np.argsort(np.concatenate([read, others]))
     return both.take(np.column_stack([2 * order, 2 * order + 1]).ravel())
@@ -148,4 +156,4 @@ def _lines(nodes: pa.Table, examined: Path) -> list[bytes]:
 
 def _save(table: pa.Table, path: Path) -> None:
     with whole(path) as file:
-        pq.write_table(table, file, compression="zstd", compression_level=1)
+        pq.write_table(table, file, compression="lz4", use_dictionary=False)

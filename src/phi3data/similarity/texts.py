@@ -90,13 +90,19 @@ def signatures(texts: Sequence[str] | pa.Array | Texts, *, sides: int = 1, kerne
     return Signatures(values, tokens)
 
 
-def sets(texts: Sequence[str] | pa.Array | Texts, *, kernel: bool | None = None) -> Sets:
-    """Return the set of shingles of each text; texts and `kernel` as in `signatures`."""
+def sets(
+    texts: Sequence[str] | pa.Array | Texts, *, kernel: bool | None = None, out: NDArray[np.uint64] | None = None
+) -> Sets:
+    """Return the set of shingles of each text; texts and `kernel` as in `signatures`.
+
+    Kernels write them to `out` if that has a place for each byte of the texts.
+    """
     if isinstance(texts, Texts) or (_with_kernel(texts) if kernel is None else kernel):
         buffer, offsets = _buffers(texts)
         starts = np.zeros(len(offsets), np.int64)
         # No text has more shingles than bytes; the end, which most often is not needed, is never touched.
-        hashes = np.empty(int(offsets[-1] - offsets[0]), np.uint64)
+        size = int(offsets[-1] - offsets[0])
+        hashes = out if out is not None and len(out) >= size else np.empty(size, np.uint64)
         room = _longest(offsets)
         scratch = np.empty(room, np.uint32), np.empty(room, np.uint64), np.empty(_BUCKETS + 1, np.int64)
         compiled.sets(buffer, offsets, hashes, starts, *scratch)

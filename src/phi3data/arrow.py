@@ -36,11 +36,9 @@ def array(values: Any, kind: pa.DataType | None = None, *, missing: NDArray[np.b
         builder = pa.lib.StringBuilder()
         builder.append_values(values)
         return builder.finish()
-    nulls = [value is None for value in values]
-    if not any(nulls):
-        return _numbers(np.array(values, kind.to_pandas_dtype()), kind)
-    held = [0 if value is None else value for value in values]
-    return _numbers(np.array(held, kind.to_pandas_dtype()), kind, np.array(nulls))
+    nulls = np.array([value is None for value in values], np.bool_)
+    held = [0 if value is None else value for value in values] if nulls.any() else values
+    return _numbers(np.array(held, kind.to_pandas_dtype()), kind, nulls if nulls.any() else None)
 
 
 def table(columns: Mapping[str, Any], schema: pa.Schema | None = None) -> pa.Table:
@@ -57,7 +55,7 @@ def numbers(column: pa.Array | pa.ChunkedArray, *, null: Any = None) -> NDArray[
     """
     if not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type) or pa.types.is_boolean(column.type)):
         raise TypeError(f"{column.type}: no type of numbers")
-    chunks = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
+    chunks = _chunks(column)
     if len(chunks) == 1:
         return _plain(chunks[0], null)
     return np.concatenate([np.zeros(0, column.type.to_pandas_dtype()), *(_plain(chunk, null) for chunk in chunks)])
@@ -65,14 +63,17 @@ def numbers(column: pa.Array | pa.ChunkedArray, *, null: Any = None) -> NDArray[
 
 def valid(column: pa.Array | pa.ChunkedArray) -> NDArray[np.bool_]:
     """Tell which values of a column are not null."""
-    chunks = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
-    return np.concatenate([np.zeros(0, np.bool_), *map(_valid, chunks)])
+    return np.concatenate([np.zeros(0, np.bool_), *map(_valid, _chunks(column))])
 
 
 def read(path: Path, columns: list[str] | None = None) -> pa.Table:
     """Read columns of a Parquet file. `pyarrow.parquet.read_table` takes five times as long to get going."""
     with pq.ParquetFile(path) as file:
         return file.read(columns, use_threads=False)
+
+
+def _chunks(column: pa.Array | pa.ChunkedArray) -> list[pa.Array]:
+    return column.chunks if isinstance(column, pa.ChunkedArray) else [column]
 
 
 def _plain(chunk: pa.Array, null: Any) -> NDArray[Any]:
@@ -92,8 +93,6 @@ def _plain(chunk: pa.Array, null: Any) -> NDArray[Any]:
 def _valid(chunk: pa.Array) -> NDArray[np.bool_]:
     if not chunk.null_count:
         return np.ones(len(chunk), np.bool_)
-    if pa.types.is_null(chunk.type):
-        return np.zeros(len(chunk), np.bool_)
     return _flags(chunk.buffers()[0], chunk.offset, chunk.offset + len(chunk))
 
 

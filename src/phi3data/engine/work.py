@@ -10,10 +10,10 @@
             final/      the outputs, complete, before they take their final names
 
 Everything but the splits under `write/`, which are filled shard by shard, is written under another name first and then
-renamed, so that a file that exists is whole. The one
-fingerprint covers inputs, version, tokenizer and what examining reads of the recipe, the other one the whole recipe:
-the same command goes on where it stopped, one that only decides otherwise goes on with what was examined, any other
-one starts anew. What was examined can be kept for that when the work is done.
+renamed, so that a file that exists is whole. The one fingerprint covers inputs, version, tokenizer and what examining
+reads of the recipe, the other one the whole recipe: the same command goes on where it stopped, one that only decides
+otherwise goes on with what was examined, any other one starts anew. What was examined can be kept for that when the
+work is done.
 """
 
 from __future__ import annotations

@@ -52,7 +52,7 @@ _FACTS = [
     "tokens", "supervised", "row_offset", "row_length",
 ]  # fmt: skip
 _PLACES = ["dropped", "step", "row_offset", "row_length"]
-_FATES = ["seq", "split", "times"]
+_FATES = ["split", "times"]
 _HEAD = ("row_id", "source", "line", "step", "reason", "evidence")  # of a dropped row
 _KEPT, _CHANGED, _DROPPED = range(3)
 _ACTIONS = arrow.array(["kept", "changed", "dropped"], pa.string())
@@ -141,15 +141,13 @@ def _tell(
 
 
 def _decisions(path: Path, shard: Shard, columns: list[str] | None) -> pa.Table:
-    """Read the decisions on a shard: these are ordered by row, and some thousand are read at a time."""
+    """Read the decisions on a shard: pieces of these hold no other shard's."""
     first = shard.index << ROW_BITS
     last = first + (1 << ROW_BITS) - 1
     with pq.ParquetFile(path) as file:
         places = [file.metadata.row_group(number).column(0).statistics for number in range(file.num_row_groups)]
         groups = [number for number, seq in enumerate(places) if seq.max >= first and seq.min <= last]
-        found = file.read_row_groups(groups, columns, use_threads=False)
-    start, end = np.searchsorted(arrow.numbers(found["seq"]), [first, last])
-    return found.slice(start, end - start)
+        return file.read_row_groups(groups, columns, use_threads=False)
 
 
 class _Fates(NamedTuple):

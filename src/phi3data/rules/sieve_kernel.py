@@ -39,6 +39,7 @@ _HIGHS, _SEVENS, _COMMAS = (np.uint64(0x0101010101010101 * byte) for byte in (0x
 _OVER_SPACE, _TO_SPACE, _TO_DIGIT, _TO_COLON = (
     np.uint64(0x0101010101010101 * byte) for byte in (0x5F, 0x60, 0x50, 0x46)
 )
+_BYTE, _EIGHT = np.uint64(255), np.uint64(8)
 _LOWER, _UPPER = np.uint64(0x80808080), np.uint64(0x80808080 << 32)
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
@@ -152,6 +153,28 @@ def _note(place: int, mask: int, ends: NDArray[np.int64], found: NDArray[np.int6
 
 
 @part
+def _walk(
+    text: int,
+    at: int,
+    end: int,
+    state: int,
+    ends: NDArray[np.int64],
+    moves: int,
+    kinds: int,
+    masks: NDArray[np.int64],
+    width: int,
+    accepting: int,
+    found: NDArray[np.int64],
+) -> None:
+    """Go on from a state of the automaton, and add the bits of the hints that end on the way."""
+    while at < end:
+        state = load32(moves, state + load8(kinds, load8(text, at)))
+        if state >= accepting:
+            _note(at, masks[state // width], ends, found)
+        at += 1
+
+
+@part
 def _look_up(
     text: int,
     ends: NDArray[np.int64],
@@ -166,25 +189,34 @@ def _look_up(
 
     `width` is the size of a row of the automaton's table at `moves`. The automaton goes from text to text as if they
     were one: what begins in one and ends in the next one asks too much. It runs at four places at once, since each step
-    waits for the one before.
+    waits for the one before, eight bytes at a time; where a hint ends among these, it goes over them once more.
     """
     start, end = ends[0], ends[len(ends) - 1]
     apart = max(0, (end - start - _OVERLAP) // 4)
     one = two = three = four = width
-    for at in range(start, end - 3 * apart):
-        one = load32(moves, one + load8(kinds, load8(text, at)))
-        two = load32(moves, two + load8(kinds, load8(text, at + apart)))
-        three = load32(moves, three + load8(kinds, load8(text, at + 2 * apart)))
-        four = load32(moves, four + load8(kinds, load8(text, at + 3 * apart)))
-        if max(one, two, three, four) >= accepting:
-            if one >= accepting:
-                _note(at, masks[one // width], ends, found)
-            if two >= accepting:
-                _note(at + apart, masks[two // width], ends, found)
-            if three >= accepting:
-                _note(at + 2 * apart, masks[three // width], ends, found)
-            if four >= accepting:
-                _note(at + 3 * apart, masks[four // width], ends, found)
+    at, stop = start, end - 3 * apart
+    while at < stop:
+        old_one, old_two, old_three, old_four = one, two, three, four
+        most = 0
+        if at + 8 <= stop:
+            first, second = load64(text, at), load64(text, at + apart)
+            third, fourth = load64(text, at + 2 * apart), load64(text, at + 3 * apart)
+            for _ in range(8):
+                one = load32(moves, one + load8(kinds, np.int64(first & _BYTE)))
+                two = load32(moves, two + load8(kinds, np.int64(second & _BYTE)))
+                three = load32(moves, three + load8(kinds, np.int64(third & _BYTE)))
+                four = load32(moves, four + load8(kinds, np.int64(fourth & _BYTE)))
+                most = max(most, one, two, three, four)
+                first >>= _EIGHT
+                second >>= _EIGHT
+                third >>= _EIGHT
+                fourth >>= _EIGHT
+        if most >= accepting or at + 8 > stop:
+            last = min(at + 8, stop)
+            for lane, state in enumerate((old_one, old_two, old_three, old_four)):
+                place = at + lane * apart
+                _walk(text, place, last + lane * apart, state, ends, moves, kinds, masks, width, accepting, found)
+        at += 8
 
 
 @part

@@ -392,7 +392,7 @@ HEAVY = {"numpy", "pyarrow", "pandas", "duckdb", "jinja2", "rich", "torch", "tok
 LATE = {
     *("concurrent", "hashlib", "importlib.metadata", "shutil", "socket", "subprocess", "tempfile", "_pydatetime"),
     *("encodings.cp1251", "encodings.cp1252", "base64", "dataclasses", "glob", "heapq", "json", "string", "tomllib"),
-    *("ast", "dis", "inspect", "tokenize", "phi3data.sources.array"),
+    *("ast", "dis", "inspect", "platform", "tokenize", "phi3data.sources.array"),
     *("phi3data.api", "phi3data.engine", "phi3data.fixes", "phi3data.lint.project", "phi3data.report.lint.sarif"),
     *("phi3data.family.jinja", "phi3data.sources.formats", "phi3data.sources.reader", "phi3data.tokens.estimate"),
     *("phi3data.steps.decontaminate", "phi3data.tokens.exact", "phi3data.tokens.lengths", "phi3data.tokens.vocabulary"),
@@ -403,7 +403,7 @@ LATE = {
 def test_check_starts_without_anything_heavy(good: Path, command: str) -> None:
     code = (
         "import sys; sys.modules['typing_extensions'] = None; "  # msgspec takes it, and a plain installation has none
-        "from phi3data.__main__ import load_click; load_click(); from phi3data.cli import group, run; "
+        "from phi3data.__main__ import load; load(); from phi3data.cli import group, run; "
         f"run(group, {[command, str(good)] if command == 'check' else [command]!r}); "
         "print(*sys.modules, file=sys.stderr)"
     )
@@ -419,11 +419,13 @@ def test_check_starts_without_anything_heavy(good: Path, command: str) -> None:
 
 def test_what_is_put_off_comes_when_it_is_asked_for() -> None:
     code = (
-        "import sys; from phi3data.__main__ import load_click; load_click(); import click.core, inspect as real; "
+        "import sys; from phi3data.__main__ import load; load(); import click.core, inspect as real; "
         "put_off = click.core.inspect; assert put_off is not real; "
         "assert put_off.signature is real.signature; "
         "texts = ['one', ' two\\t ', 'three\\n    four\\n']; "
-        "assert [*map(put_off.cleandoc, texts)] == [*map(real.cleandoc, texts)]"
+        "assert [*map(put_off.cleandoc, texts)] == [*map(real.cleandoc, texts)]; "
+        "import platform, uuid; assert uuid.platform is not platform; "
+        "assert uuid.platform.system() == platform.system() and uuid.platform.machine is platform.machine"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
 

@@ -131,10 +131,11 @@ def decide(
     here: Submit,
     progress: Progress,
     *,
-    pairs: bool,
+    told: bool,
 ) -> Decided:
-    """Decide on every row, write decisions.parquet to `folder`, ordered by row, and similar `pairs` beside it.
+    """Decide on every row, write decisions.parquet to `folder`, ordered by row.
 
+    Where somebody is `told` of duplicates, similar pairs stand beside it, and conflicting rows are counted.
     Shard by shard, `starts` says where it begins and `held` how many rows it has. Candidates are compared by the tasks
     that `submit` takes, in the folder `compared`; `here` takes those for threads.
     Raises `RefusedError` for the first row that the recipe says to refuse, `UsageError` for a column without values,
@@ -147,8 +148,10 @@ def decide(
         place = "CASE WHEN seq IN (SELECT seq FROM facts WHERE given > 0) THEN '-inf'::DOUBLE ELSE place END"
         replaced = f" REPLACE ({place} AS place)" if any(given) else ""
         connection.execute(f"CREATE VIEW signed AS SELECT *{replaced} FROM {parquet(*keyed)}")  # noqa: S608 (names of ours)
-        found = duplicates.find(connection, recipe, examined, compared, submit, here, progress, given=any(given))
-        if pairs and recipe.dedup.enabled and recipe.dedup.match == "near":
+        found = duplicates.find(
+            connection, recipe, examined, compared, submit, here, progress, given=any(given), told=told
+        )
+        if told and recipe.dedup.enabled and recipe.dedup.match == "near":
             duplicates.save(connection, folder / "duplicates.parquet")
         deviation = _split(connection, recipe)
         balanced = balance(connection, recipe.balance, examined, len(starts), sources)

@@ -41,6 +41,13 @@ _KEEPER = {
 }
 _ALIVE = "(SELECT * FROM facts ANTI JOIN removed USING (seq) WHERE NOT dropped)"
 
+_CONFLICTING = f"""
+    SELECT coalesce(sum(rows), 0) FROM (
+        SELECT count(*) AS rows FROM {_ALIVE} ANTI JOIN leaks USING (seq)
+        WHERE asked IS NOT NULL AND given <> {AGAINST} GROUP BY asked HAVING min(same_hi) <> max(same_hi)
+    )
+    """  # noqa: S608 (queries of ours)
+
 
 class Found(msgspec.Struct, frozen=True):
     """What was seen besides the rows that go.
@@ -63,12 +70,14 @@ def find(
     progress: Progress,
     *,
     given: bool,
+    told: bool,
 ) -> Found:
     """Make the tables `removed` and `edges` from the views `facts` and `signed`.
 
     Rows that are `given`, if there are any, stay, and others go for them. Batches of pairs are compared in `folder`,
     with their edges, which a run that was interrupted finds there again, by the tasks that `submit` takes; `here` takes
-    those for threads. `progress` hears how many are done.
+    those for threads. `progress` hears how many are done. Where somebody is `told` of conflicting rows, these are
+    counted.
     """
     dedup = recipe.dedup
     connection.execute("CREATE TEMP TABLE removed (seq BIGINT, keeper BIGINT, kind VARCHAR, score DOUBLE)")
@@ -84,13 +93,7 @@ def find(
     if not dedup.enabled:
         drop_leaks(connection)
         return Found()
-    conflicting = _one(
-        connection,
-        f"""SELECT coalesce(sum(rows), 0) FROM (
-            SELECT count(*) AS rows FROM {_ALIVE} ANTI JOIN leaks USING (seq)
-            WHERE asked IS NOT NULL AND given <> {AGAINST} GROUP BY asked
-            HAVING min(same_hi) <> max(same_hi))""",  # noqa: S608 (queries of ours)
-    )
+    conflicting = _one(connection, _CONFLICTING) if told else 0
     if dedup.conflicts != "keep":
         connection.execute(f"INSERT INTO removed {_conflicts(keeper, all_of_them=dedup.conflicts == 'drop')}")
     if dedup.prefixes and dedup.match != "exact":

@@ -275,9 +275,9 @@ def _decide(
         return msgspec.json.decode(done.read_bytes(), type=Decided)
     starts = deciding.bases(shards, summaries)
     folders = (work.folder("examine"), work.folder("compare"), folder, work.folder("spill"))
-    pairs = "duplicates.parquet" in outputs
+    told = "duplicates.parquet" in outputs
     rows = [summary.rows for summary in summaries]
-    decided = deciding.decide(recipe, sources, given, starts, rows, *folders, submit, here, progress, pairs=pairs)
+    decided = deciding.decide(recipe, sources, given, starts, rows, *folders, submit, here, progress, told=told)
     with whole(done) as file:
         file.write(msgspec.json.encode(decided))
     return decided

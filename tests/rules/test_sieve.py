@@ -265,6 +265,14 @@ def test_control_tokens_are_seen_in_any_text() -> None:
     assert not masks([[("user", "<|end |> it")]])[0] & SIEVE.control_bit
 
 
+def test_a_very_long_control_token_is_seen_wherever_it_stands() -> None:
+    token = "<|" + "x" * 300 + "|>"
+    sieve = Sieve(KERNELS, content.PAIRS, [token])
+    for before in (0, 100, 500, 900):
+        found = sieve.suspects(said([[("user", "a" * before + token + "b" * (1000 - before))]]))
+        assert found[0] & sieve.control_bit, before
+
+
 def test_a_kernel_with_marks_of_the_skeleton_needs_hints() -> None:
     kernel = Kernel("X", lambda _: (), (Mark("bones", "<"),), frozenset({"user"}))
     with pytest.raises(ValueError, match="X: a mark of the skeleton is no hint: give the kernel hints"):

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+#: Bytes of a hint; of a longer one the first ones are looked for.
+LONGEST = 128
+
 _PIECE = re.compile(rb"\[((?:\\.|[^\]\\])+)\]|\\(.)|(.)", re.DOTALL)
 _MEMBER = re.compile(rb"\\([wsW])|\\?(.)-\\?(.)|\\?(.)", re.DOTALL)
 _WIDE = frozenset(range(0x80, 0x100))
@@ -76,6 +79,7 @@ def automaton(hints: Iterable[tuple[str | bytes, int]], plain: Iterable[tuple[st
     """
     wanted = [(*sequence(hint), mask) for hint, mask in hints]
     wanted += [([frozenset([byte]) for byte in piece.encode()], False, mask) for piece, mask in plain]
+    wanted = [(sets[:LONGEST], anchored, mask) for sets, anchored, mask in wanted]
     starts = anchors = ends = place = 0
     moves = [0] * 256  # for each byte the places that it may stand at
     masks: dict[int, int] = {}  # by the last place of a hint

@@ -12,6 +12,7 @@ import numpy as np
 from phi3data.jit import Number, address, inlined, kernel, load8, load32, load64, part
 from phi3data.rules.characters import HIDDEN, LETTER, SEEN, UNSURE
 from phi3data.rules.characters_kernel import is_ascii, is_white, known_at, step_back, step_on
+from phi3data.rules.hints import LONGEST
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,7 +27,6 @@ _LINE = 30  # bytes of a last line that may stop too early, as in `text.truncati
 _DIGITS, _AROUND = 7, 36  # as in `text.numbers`
 _WORD, _DENSE = 20, 8  # bytes of a word that may be a token, and capitals and digits in it, as in `text.secrets`
 _SAYS = 12  # visible characters of a text that says something, as in `steps.missing`
-_OVERLAP = 128  # bytes that two looks at a long text have in common: more than any hint has
 
 _TOKEN, _SUM, _APART, _BETWEEN = (np.zeros(256, np.bool_) for _ in range(4))
 _TOKEN[list(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+/_.%=-")] = True
@@ -189,10 +189,11 @@ def _look_up(
 
     `width` is the size of a row of the automaton's table at `moves`. The automaton goes from text to text as if they
     were one: what begins in one and ends in the next one asks too much. It runs at four places at once, since each step
-    waits for the one before, eight bytes at a time; where a hint ends among these, it goes over them once more.
+    waits for the one before, eight bytes at a time; where a hint ends among these, it goes over them once more. Each
+    place begins so early that no hint is cut in two.
     """
     start, end = ends[0], ends[len(ends) - 1]
-    apart = max(0, (end - start - _OVERLAP) // 4)
+    apart = max(0, (end - start - LONGEST) // 4)
     one = two = three = four = width
     at, stop = start, end - 3 * apart
     while at < stop:

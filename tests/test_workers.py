@@ -1,5 +1,6 @@
 """Worker threads: what they change of the process is as it was when the last ones are gone."""
 
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -42,6 +43,16 @@ def test_what_runs_ahead_comes_in_order_and_with_its_error() -> None:
     assert [next(came) for _ in range(8)] == list(range(2, 10))
     with pytest.raises(ValueError, match="the tenth"):
         next(came)
+
+
+def test_who_fails_in_between_ends_all_the_same() -> None:
+    code = (
+        "from itertools import count; from phi3data.workers import ahead\n"
+        "for number in (held := ahead(count(1))): raise ValueError('in between')"
+    )
+    result = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True, timeout=60)
+    assert result.returncode == 1
+    assert "in between" in result.stderr
 
 
 def test_who_stops_early_leaves_no_thread_behind() -> None:

@@ -160,7 +160,7 @@ def ahead(items: Iterator[Task]) -> Generator[Task, None, None]:
             made.put((item, None))
 
     with _short_turns():
-        thread = threading.Thread(target=make)
+        thread = threading.Thread(target=make, daemon=True)  # the end of the process does not wait for it
         thread.start()
         try:
             for _ in range(_AHEAD):

@@ -83,3 +83,7 @@ def test_pandas_stays_out_of_a_run(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_nothing_of_a_column_of_nulls_is_valid() -> None:
+    assert arrow.valid(pa.nulls(3)).tolist() == [False] * 3

@@ -57,7 +57,16 @@ def test_who_fails_in_between_ends_all_the_same() -> None:
 
 def test_who_stops_early_leaves_no_thread_behind() -> None:
     running = active_count()
-    came = ahead(iter(range(1, 10)))
+    made: list[int] = []
+
+    def items() -> Iterator[int]:
+        for number in range(1, 100):
+            sleep(0.02)
+            made.append(number)
+            yield number
+
+    came = ahead(items())
     assert next(came) == 1
     came.close()
     assert active_count() == running
+    assert len(made) <= 3, "what was asked for ahead is not waited for"

@@ -93,6 +93,8 @@ def _plain(chunk: pa.Array, null: Any) -> NDArray[Any]:
 def _valid(chunk: pa.Array) -> NDArray[np.bool_]:
     if not chunk.null_count:
         return np.ones(len(chunk), np.bool_)
+    if pa.types.is_null(chunk.type):
+        return np.zeros(len(chunk), np.bool_)
     return _flags(chunk.buffers()[0], chunk.offset, chunk.offset + len(chunk))
 
 

@@ -2,8 +2,9 @@
 
 Importing this module imports numba (about 0.5 s): only kernels do.
 
-Compiled kernels are kept on the disk beside their source. numba notices a change of the file that a kernel is in, and
-of no other file: so every kernel has its helpers in its own file, and those of this module are all that several share.
+Compiled kernels are kept on the disk beside their source, by `native.py`, or by numba where that is another than
+`native.py` knows. numba notices a change of the file that a kernel is in, and of no other: what it keeps in a folder
+whose source is edited must be deleted.
 """
 
 from __future__ import annotations

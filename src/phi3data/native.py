@@ -119,10 +119,16 @@ def _keep(code: _Code, places: list[Path], source: Path) -> None:
             part = path.with_name(f"{path.name}.{os.getpid()}.part")
             part.write_bytes(msgspec.msgpack.encode(code))
             part.replace(path)
-            for other in path.parent.glob(f"{path.name.partition('-')[0]}-*.kernel"):
-                if other.stat().st_mtime < source.stat().st_mtime:
-                    other.unlink(missing_ok=True)
+            _clear(path, source)
             return
+
+
+def _clear(kept: Path, source: Path) -> None:
+    """Remove what was kept of a kernel before its source was written."""
+    for other in kept.parent.glob(f"{kept.name.partition('-')[0]}-*.kernel"):
+        with suppress(OSError):  # another process is at it, too, or has loaded it
+            if other.stat().st_mtime < source.stat().st_mtime:
+                other.unlink()
 
 
 def _folders(module: str) -> Iterator[Path]:

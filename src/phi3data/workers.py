@@ -9,10 +9,10 @@ import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from importlib.util import find_spec
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from phi3data.errors import MissingExtraError, WorkerError
@@ -174,6 +174,9 @@ def ahead(items: Iterator[Task]) -> Generator[Task, None, None]:
                 wanted.put(True)
                 yield item
         finally:
+            with suppress(Empty):
+                while wanted.get_nowait():
+                    pass
             wanted.put(False)
             thread.join()
 
@@ -185,7 +188,12 @@ def load(module: str) -> None:
     """
     if find_spec(module) is None:
         raise MissingExtraError(module, "data")
-    threading.Thread(target=import_module, args=(module,)).start()
+    threading.Thread(target=_try_to_load, args=(module,)).start()
+
+
+def _try_to_load(module: str) -> None:
+    with suppress(Exception):  # which who imports it gets again
+        import_module(module)
 
 
 def _now(function: Callable[..., Any], *args: Any) -> Future[Any]:

@@ -140,8 +140,8 @@ def run(
                 if workers > 1 and recipe.signed and not recipe.bare:
                     for compiling in (texts.compile_kernels, identity.compile_kernels):
                         submit(compiling, size).result()  # in one of them: here they would stay in memory
-                told = [item.path or Path(sources[n].path) for n, item in enumerate(inputs)]
-                digests = [submit(digest, path) for path in told if "manifest.json" in outputs]
+                paths = [item.path or Path(sources[n].path) for n, item in enumerate(inputs)]
+                digests = [submit(digest, path) for path in paths if "manifest.json" in outputs]
                 load("duckdb")
                 recipes = [_for_given(recipe.examining) if place else recipe.examining for place in places]
                 summaries = _examine(processes, here, shards, sources, recipes, tokenizer, work, progress)

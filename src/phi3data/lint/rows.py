@@ -6,6 +6,7 @@ look at, some dozens at a time. Any other line is decoded again without haste, a
 
 from __future__ import annotations
 
+from contextlib import closing
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
@@ -24,7 +25,7 @@ from phi3data.sources.places import Places
 from phi3data.sources.source import BLANK, Raw, Shard, Source, too_long
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from phi3data.chat import Conversation, Message
     from phi3data.findings import Finding
@@ -111,9 +112,13 @@ class _Part:
         if self._job.sieved:
             from phi3data.workers import ahead
 
-            pieces = ahead(self._sifted())
+            with closing(ahead(self._sifted())) as sifted:
+                self._read_pieces(sifted)
         else:
-            pieces = ((piece, None) for piece in lines.pieces(self._job.source, self._job.shard))
+            self._read_pieces((piece, None) for piece in lines.pieces(self._job.source, self._job.shard))
+
+    def _read_pieces(self, pieces: Iterable[tuple[lines.Piece, Sifted | None]]) -> None:
+        """Look at lines, those without an object for each that were sieved."""
         ends = self._facts.line_ends = file.LineEnds()
         for piece, sifted in pieces:
             returns = b"\r" in piece.data

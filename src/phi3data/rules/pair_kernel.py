@@ -12,17 +12,14 @@ import numpy as np
 from phi3data.jit import Number, address, kernel, load8, load16, load64, part, store64
 from phi3data.rules.characters import LETTER, SEEN, SPACE
 from phi3data.rules.characters_kernel import is_white, known_at, point_at, step_back, step_on
-from phi3data.rules.words import BASIS, LANGUAGES, LETTERS, PLACES, PRIME, SHIFT, UNSURE
-from phi3data.text.language import VOTES
+from phi3data.rules.words import BASIS, LANGUAGES, LETTERS, PLACES, PRIME, SHIFT, UNKNOWN
+from phi3data.text.language import LEAST_LETTERS, LEAST_WORDS, LOOK, VOTES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _USER, _ASSISTANT = 1, 2  # roles; 0 is the system's
 _COPY = 40  # bytes, as in `text.copying`
-# As in `text.language`: the characters that are looked at, letters of scripts whose language follows from the script,
-# words that tell.
-_LOOK, _LEAST_LETTERS, _LEAST_WORDS = 400, 8, 6
 # Languages: none, not known here, by script; others are those of words, from 1.
 _NONE, _ANY, _CHINESE, _JAPANESE = 0, -1, 1000, 1001
 _TONGUES = len(LANGUAGES)
@@ -34,14 +31,14 @@ _OTHER = np.uint64(1)  # the hash of no word of the table
 @part
 def _written(text: int, start: int, end: int) -> int:
     """Return how a text is written, as `language.may_differ` tells texts apart."""
-    at, stop = start, min(end, start + _LOOK)
+    at, stop = start, min(end, start + LOOK)
     while at + 8 <= stop and load64(text, at) & _HIGHS == 0:
         at += 8
     while at < stop and load8(text, at) < 0x80:
         at += 1
     if at == stop:
         return 0
-    stop = step_on(text, at, end, _LOOK - (at - start))
+    stop = step_on(text, at, end, LOOK - (at - start))
     size, count, accents, kana = stop - start, at - start, False, False
     for place in range(at, stop):
         byte = load8(text, place)
@@ -73,7 +70,7 @@ def _by_script(text: int, start: int, stop: int) -> int:
     if kana and 20 * kana >= han + kana:
         kana, han = kana + han, 0
     most, total = max(kana, han, latin), kana + han + latin
-    if total == 0 or 10 * most < 8 * total or (most < _LEAST_LETTERS and most > latin):
+    if total == 0 or 10 * most < 8 * total or (most < LEAST_LETTERS and most > latin):
         return _NONE
     return _ANY if most == latin else _JAPANESE if most == kana else _CHINESE
 
@@ -108,20 +105,20 @@ def _elected(votes: int, words: int) -> int:
             most, after, best = some, most, number + 1
         elif some > after:
             after = some
-    plain = words >= _LEAST_WORDS and most >= 2 * VOTES and 8 * most >= VOTES * words and most >= 3 * after
+    plain = words >= LEAST_WORDS and most >= 2 * VOTES and 8 * most >= VOTES * words and most >= 3 * after
     return best if plain else _NONE
 
 
 @part
 def _letter(text: int, at: int, characters: int, letters: int) -> Number:
-    """Return the small letter of the character at a byte; 0 if it is none, `UNSURE` if that is not known."""
+    """Return the small letter of the character at a byte; 0 if it is none, `UNKNOWN` if that is not known."""
     byte = load8(text, at)
     if byte < 0x80:
         return load16(letters, byte)
     point = point_at(text, at)
     if point < LETTERS:
         return load16(letters, point)
-    return UNSURE if known_at(text, at, characters) & (LETTER | SEEN) else 0
+    return UNKNOWN if known_at(text, at, characters) & (LETTER | SEEN) else 0
 
 
 @part
@@ -138,7 +135,7 @@ def _by_words(
         byte = load8(text, at)
         size = 1 if byte < 0x80 else 2 + (byte >= 0xE0) + (byte >= 0xF0)
         letter = _letter(text, at, characters, letters)
-        if letter == UNSURE:
+        if letter == UNKNOWN:
             return _ANY
         at += size
         if letter:
@@ -194,7 +191,7 @@ def _language(
     votes: int,
 ) -> int:
     """Do what `language` does for a text that is written in a way."""
-    stop = step_on(text, start, end, _LOOK)
+    stop = step_on(text, start, end, LOOK)
     if kind < 2:
         return _by_words(text, start, stop, characters, letters, hashes, languages, votes)
     return _by_script(text, start, stop)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 # Characters of the table of letters: Latin, Greek, Cyrillic.
 LETTERS = 0x530
 #: A letter of which the table has no small one; beyond the table any.
-UNSURE = 1
+UNKNOWN = 1
 #: How many words the table of words has place for, and the bits of a hash that tell the place.
 PLACES, SHIFT = 1024, 54
 #: What the hash of a word begins with, and what it is multiplied with for each of its characters (FNV-1a, 64 bits).
@@ -31,7 +31,7 @@ def letter_table() -> NDArray[np.uint16]:
     for point in range(LETTERS):
         if re.fullmatch(r"[^\W\d_]", chr(point)):
             small = chr(point).lower()
-            found[point] = ord(small) if len(small) == 1 and ord(small) < LETTERS else UNSURE
+            found[point] = ord(small) if len(small) == 1 and ord(small) < LETTERS else UNKNOWN
     return found
 
 

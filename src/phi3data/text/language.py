@@ -70,15 +70,15 @@ _OF_SCRIPT: Final = {
     "devanagari": "Hindi or Marathi",
     "thai": "Thai",
 }
-_LOOK = 400  # characters from the start that are looked at: 15 µs
-_LEAST_WORDS = 6
+LOOK = 400  # characters from the start that are looked at: 15 µs
+LEAST_WORDS = 6
 VOTES = 60  # that a word has, shared among its languages: whole numbers for one to six
-_LEAST_LETTERS = 8  # of scripts whose language follows from the script
+LEAST_LETTERS = 8  # of scripts whose language follows from the script
 
 
 def language(text: str) -> str | None:
     """Return the English name of the one language that a text is in, or None where that is not plain."""
-    text = text[:_LOOK]
+    text = text[:LOOK]
     if _kind(text)[0] == 1:
         return _by_words(text)
     rare = _RARE.search(text) is not None
@@ -91,13 +91,13 @@ def language(text: str) -> str | None:
     if total == 0 or 10 * count < 8 * total:  # four letters in five
         return None
     if script in _OF_SCRIPT:
-        return _OF_SCRIPT[script] if count >= _LEAST_LETTERS else None
+        return _OF_SCRIPT[script] if count >= LEAST_LETTERS else None
     return _by_words(text)
 
 
 def _by_words(text: str) -> str | None:
     words = [word.lower() for word in _WORD.findall(text)]
-    if len(words) < _LEAST_WORDS:
+    if len(words) < LEAST_WORDS:
         return None
     languages = _languages_of()
     votes: dict[str, int] = {}
@@ -142,7 +142,7 @@ def _kind(text: str) -> tuple[int, bool]:
     """
     if text.isascii():
         return 1, False
-    text = text[:_LOOK]
+    text = text[:LOOK]
     data = text.encode("utf-8", "surrogatepass")
     size, length = len(data), len(text)
     if 10 * size < 14 * length:

@@ -5,9 +5,10 @@
 Without a file, one of rows of `bench.make_chats` that have no finding is made in the temporary folder, and kept for the
 next run. Prints each time as a ratio to that of `for line in lines: json.loads(line)` over the same lines, bytes as
 they are read from the file, results dropped at once: processor time of all threads and processes, and wall-clock time.
-Best of three rounds that take the candidates in turn. `check` looks at the file with all rules that concern its rows
-and includes reading it; the others get the lines. The whole command, loading included, is timed too, then its peak
-memory at one and four times the file, and its processor time for a file of one row.
+Five rounds take the candidates in turn: times are medians, and so are ratios, each to the loop of the same round, since
+a shared machine is slower in one minute than in the next. `check` looks at the file with all rules that concern its
+rows and includes reading it; the others get the lines. The whole command, loading included, is timed too, then its peak
+memory at one and four times the file, and its processor time for a file of one row, in as many turns as `STARTS`.
 
 Two things run in environments of their own, whose python an environment variable names:
 
@@ -31,6 +32,7 @@ from functools import partial
 from importlib.resources import files
 from itertools import islice
 from pathlib import Path
+from statistics import median
 from time import perf_counter, process_time
 from typing import TYPE_CHECKING, Any
 
@@ -42,7 +44,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
 SIZE = 200_000_000
-ROUNDS = 3
+ROUNDS = 5
 SAMPLE = 4000  # rows for what is too slow for all
 STARTS = 15
 PEER, PLAIN = "PHI3KIT_CHECK_JSONSCHEMA", "PHI3KIT_PLAIN"
@@ -153,15 +155,15 @@ def _clock() -> float:
     return process_time() + children.ru_utime + children.ru_stime
 
 
-def timed(works: dict[str, Callable[[], object]]) -> dict[str, tuple[float, float]]:
-    """Return the best (processor, wall-clock) seconds of each; a round takes all in turn."""
-    best = dict.fromkeys(works, (float("inf"), float("inf")))
+def timed(works: dict[str, Callable[[], object]]) -> dict[str, list[tuple[float, float]]]:
+    """Return the (processor, wall-clock) seconds of each, round by round; a round takes all in turn."""
+    took: dict[str, list[tuple[float, float]]] = {name: [] for name in works}
     for _ in range(ROUNDS):
         for name, work in works.items():
             start = _clock(), perf_counter()
             work()
-            best[name] = (min(best[name][0], _clock() - start[0]), min(best[name][1], perf_counter() - start[1]))
-    return best
+            took[name].append((_clock() - start[0], perf_counter() - start[1]))
+    return took
 
 
 def peak(path: Path, workers: int = 1) -> float:
@@ -175,8 +177,8 @@ def peak(path: Path, workers: int = 1) -> float:
     return int(ran.stdout) * 1024 / 1e6
 
 
-def cold(path: Path) -> dict[str, float]:
-    """Return the best processor seconds of starting Python, of two imports, and of the command on a file of one row."""
+def cold(path: Path) -> dict[str, list[float]]:
+    """Return the processor seconds of starting Python, of two imports, and of the command on a file of one row."""
     python = os.environ.get(PLAIN, sys.executable)
     cached = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     with path.open("rb") as file, tempfile.TemporaryDirectory() as folder:
@@ -187,13 +189,13 @@ def cold(path: Path) -> dict[str, float]:
             "import click, msgspec": [python, "-c", "import click, msgspec"],
             "phi3data check": [str(Path(python).with_name("phi3data")), "check", str(row)],
         }
-        best = dict.fromkeys(works, float("inf"))
+        took: dict[str, list[float]] = {name: [] for name in works}
         for _ in range(STARTS):
             for name, command in works.items():
                 start = _clock()
                 subprocess.run(command, check=True, capture_output=True, env=cached)
-                best[name] = min(best[name], _clock() - start)
-    return best
+                took[name].append(_clock() - start)
+    return took
 
 
 def speeds(path: Path) -> None:
@@ -223,11 +225,14 @@ def speeds(path: Path) -> None:
         print(f"  {PEER} is not set: check-jsonschema is left out")
 
 
-def show(results: dict[str, tuple[float, float]], size: float) -> None:
+def show(results: dict[str, list[tuple[float, float]]], size: float) -> None:
     print(f"  {'':<34}{'processor time':^20}{'wall-clock time':^20}")
-    for name, seconds in results.items():
-        ratios = [one / loop for one, loop in zip(seconds, results["json.loads"], strict=True)]
-        shown = [f"{size / one:>7.1f} MB/s{ratio:>6.2f} x" for one, ratio in zip(seconds, ratios, strict=True)]
+    loops = [*zip(*results["json.loads"], strict=True)]
+    for name, rounds in results.items():
+        shown = []
+        for seconds, loop in zip(zip(*rounds, strict=True), loops, strict=True):
+            ratio = median(one / bare for one, bare in zip(seconds, loop, strict=True))
+            shown.append(f"{size / median(seconds):>7.1f} MB/s{ratio:>6.2f} x")
         print(f"  {name:<34}{'  '.join(shown)}")
 
 
@@ -248,7 +253,8 @@ def main() -> int:
     print("\none row, cold")
     starts = cold(path)
     for name, seconds in starts.items():
-        print(f"  {name:<34}{1000 * seconds:>7.0f} ms  {seconds / starts['python -c pass']:>8.1f} x")
+        ratio = median(one / bare for one, bare in zip(seconds, starts["python -c pass"], strict=True))
+        print(f"  {name:<34}{1000 * median(seconds):>7.0f} ms  {ratio:>8.1f} x")
     return 0
 
 

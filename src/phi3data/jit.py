@@ -128,6 +128,18 @@ else:
 
 
 @inlined
+def point_at(text: Number, at: Number) -> Number:
+    """Return the character beyond ASCII that begins at a byte of UTF-8."""
+    first = load8(text, at)
+    if first < 0xE0:
+        return (first & 31) << 6 | load8(text, at + 1) & 63
+    if first < 0xF0:
+        return (first & 15) << 12 | (load8(text, at + 1) & 63) << 6 | load8(text, at + 2) & 63
+    high = (first & 7) << 18 | (load8(text, at + 1) & 63) << 12
+    return high | (load8(text, at + 2) & 63) << 6 | load8(text, at + 3) & 63
+
+
+@inlined
 def copied(source: Number, start: Number, end: Number, target: Number, to: Number) -> Number:
     """Copy bytes, eight at a time, and return where they end."""
     while start + 8 <= end:

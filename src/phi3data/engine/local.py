@@ -142,7 +142,6 @@ def run(
                         submit(compiling, size).result()  # in one of them: here they would stay in memory
                 paths = [item.path or Path(sources[n].path) for n, item in enumerate(inputs)]
                 digests = [submit(digest, path) for path in paths if "manifest.json" in outputs]
-                load("duckdb")
                 recipes = [_for_given(recipe.examining) if place else recipe.examining for place in places]
                 summaries = _examine(processes, here, shards, sources, recipes, tokenizer, work, progress)
                 decided = _decide(submit, here, recipe, sources, places, shards, summaries, work, progress, outputs)
@@ -248,6 +247,8 @@ def _examine(
             progress.advance(shard.end - shard.start, summaries[shard.index].rows)
         else:
             todo.append((shard, (shard, sources[shard.source], recipes[shard.source], tokenizer, folder)))
+    if todo:
+        load("duckdb")  # which decides: 0.1 s while rows are examined
     light = [task for task in todo if suits(task[0], *task[1][1:3])]
     for function, submit, tasks in ((examine_bare, here, light), (examine, processes, todo)):
         for shard, summary in each(submit, function, [task for task in tasks if task[0].index not in summaries]):

@@ -4,22 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from phi3data.jit import Number, inlined, load8, load64, part
+from phi3data.jit import Number, inlined, load8, load64, part, point_at
 from phi3data.rules.characters import AFTER_EMOJI, EMOJI, HIDDEN, LETTER, PLANE, SPACE, UNSURE
 
 _HIGHS = np.uint64(0x8080808080808080)
-
-
-@inlined
-def point_at(text: Number, at: Number) -> Number:
-    """Return the character beyond ASCII that begins at a byte."""
-    first = load8(text, at)
-    if first < 0xE0:
-        return (first & 31) << 6 | load8(text, at + 1) & 63
-    if first < 0xF0:
-        return (first & 15) << 12 | (load8(text, at + 1) & 63) << 6 | load8(text, at + 2) & 63
-    high = (first & 7) << 18 | (load8(text, at + 1) & 63) << 12
-    return high | (load8(text, at + 2) & 63) << 6 | load8(text, at + 3) & 63
 
 
 @inlined

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from phi3data.jit import Number, address, kernel, load8, load16, load64, part, store64
+from phi3data.jit import Number, address, kernel, load8, load16, load64, part, point_at, store64
 from phi3data.rules.characters import LETTER, SEEN, SPACE
-from phi3data.rules.characters_kernel import is_white, known_at, point_at, step_back, step_on
+from phi3data.rules.characters_kernel import is_ascii, is_white, known_at, step_back, step_on
 from phi3data.rules.words import BASIS, LANGUAGES, LETTERS, PLACES, PRIME, SHIFT, UNKNOWN
 from phi3data.text.language import LEAST_LETTERS, LEAST_WORDS, LOOK, VOTES
 
@@ -23,7 +23,6 @@ _COPY = 40  # bytes, as in `text.copying`
 # Languages: none, not known here, by script; others are those of words, from 1.
 _NONE, _ANY, _CHINESE, _JAPANESE = 0, -1, 1000, 1001
 _TONGUES = len(LANGUAGES)
-_HIGHS = np.uint64(0x8080808080808080)
 _BASIS, _PRIME, _SHIFT = np.uint64(BASIS), np.uint64(PRIME), np.uint64(SHIFT)
 _OTHER = np.uint64(1)  # the hash of no word of the table
 
@@ -31,16 +30,11 @@ _OTHER = np.uint64(1)  # the hash of no word of the table
 @part
 def _written(text: int, start: int, end: int) -> int:
     """Return how a text is written, as `language.may_differ` tells texts apart."""
-    at, stop = start, min(end, start + LOOK)
-    while at + 8 <= stop and load64(text, at) & _HIGHS == 0:
-        at += 8
-    while at < stop and load8(text, at) < 0x80:
-        at += 1
-    if at == stop:
+    if is_ascii(text, start, min(end, start + LOOK)):
         return 0
-    stop = step_on(text, at, end, LOOK - (at - start))
-    size, count, accents, kana = stop - start, at - start, False, False
-    for place in range(at, stop):
+    stop = step_on(text, start, end, LOOK)
+    size, count, accents, kana = stop - start, 0, False, False
+    for place in range(start, stop):
         byte = load8(text, place)
         count += byte & 0xC0 != 0x80
         accents |= 0xC3 <= byte <= 0xC5

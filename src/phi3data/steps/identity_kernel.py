@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from phi3data.jit import Number, address, copied, inlined, kernel, load8, load64, store8, store64
+from phi3data.jit import Number, address, copied, inlined, kernel, load8, load64, point_at, store8, store64
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -47,12 +47,7 @@ def _put(out: Number, to: Number, point: Number) -> Number:
 @inlined
 def _taken(text: Number, at: Number) -> Number:
     """Return the character beyond ASCII that begins at a byte, 0 for one beyond U+FFFF."""
-    first = load8(text, at)
-    if first < 0xE0:
-        return (first & 31) << 6 | load8(text, at + 1) & 63
-    if first < 0xF0:
-        return (first & 15) << 12 | (load8(text, at + 1) & 63) << 6 | load8(text, at + 2) & 63
-    return 0
+    return point_at(text, at) if load8(text, at) < 0xF0 else 0
 
 
 @kernel

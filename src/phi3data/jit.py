@@ -83,6 +83,22 @@ if TYPE_CHECKING:
         """Write a 64-bit number to the 8 bytes from byte number `at` on, which need not be aligned."""
         ...
 
+    def white64(address: Number, at: Number) -> Number:
+        """Tell which of the 64 bytes from byte number `at` on are white space of ASCII: a bit each."""
+        ...
+
+    def lead64(address: Number, at: Number) -> Number:
+        """Tell which of the 64 bytes from byte number `at` on begin a character of three or four bytes: a bit each."""
+        ...
+
+    def lowest(bits: Number) -> Number:
+        """Return the place of the lowest bit that is set; one is."""
+        ...
+
+    def copy32(source: Number, start: Number, target: Number, to: Number) -> None:
+        """Copy the 32 bytes from byte number `start` on to those from byte number `to` on."""
+        ...
+
 else:
 
     @njit(forceinline=True)
@@ -126,6 +142,54 @@ else:
 
     store8, store64 = _storer(8), _storer(64)
 
+    def _finder(found):
+        vector = ir.VectorType(ir.IntType(8), 64)
+
+        def constant(byte):
+            return ir.Constant(vector, [ir.Constant(ir.IntType(8), byte)] * 64)
+
+        @intrinsic
+        def find(_context, address, at):  # noqa: ARG001 (they are in `arguments`)
+            """Tell of each of 64 bytes whether it is looked for. Nothing is checked."""
+
+            def generate(_, builder, __, arguments):
+                pointer = builder.inttoptr(builder.add(*arguments), vector.as_pointer())
+                return builder.bitcast(found(builder, builder.load(pointer, align=1), constant), ir.IntType(64))
+
+            return types.uint64(types.uintp, types.intp), generate
+
+        return find
+
+    def _is_white(builder, octets, constant):
+        """9 to 13, and 28 to 32: white space, as Python has it."""
+        low = builder.icmp_unsigned("<", builder.sub(octets, constant(9)), constant(5))
+        return builder.or_(low, builder.icmp_unsigned("<", builder.sub(octets, constant(28)), constant(5)))
+
+    white64 = _finder(_is_white)
+    lead64 = _finder(lambda builder, octets, constant: builder.icmp_unsigned(">=", octets, constant(0xE0)))
+
+    @intrinsic
+    def lowest(_context, bits):  # noqa: ARG001 (it is in `arguments`)
+        """Return the place of the lowest bit that is set; one is."""
+
+        def generate(_, builder, __, arguments):
+            return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 1))
+
+        return types.int64(types.uint64), generate
+
+    @intrinsic
+    def copy32(_context, source, start, target, to):  # noqa: ARG001 (they are in `arguments`)
+        """Copy 32 bytes, in one step where the processor has vectors of as many. Nothing is checked."""
+        vector = ir.VectorType(ir.IntType(8), 32)
+
+        def generate(context, builder, _, arguments):
+            places = (builder.add(*arguments[:2]), builder.add(*arguments[2:]))
+            from_, to_ = (builder.inttoptr(place, vector.as_pointer()) for place in places)
+            builder.store(builder.load(from_, align=1), to_, align=1)
+            return context.get_dummy_value()
+
+        return types.void(types.uintp, types.intp, types.uintp, types.intp), generate
+
 
 @inlined
 def point_at(text: Number, at: Number) -> Number:
@@ -141,7 +205,11 @@ def point_at(text: Number, at: Number) -> Number:
 
 @inlined
 def copied(source: Number, start: Number, end: Number, target: Number, to: Number) -> Number:
-    """Copy bytes, eight at a time, and return where they end."""
+    """Copy bytes to where none of them stand, many at a time, and return where they end."""
+    while start + 32 <= end:
+        copy32(source, start, target, to)
+        start += 32
+        to += 32
     while start + 8 <= end:
         store64(target, to, load64(source, start))
         start += 8

@@ -17,6 +17,7 @@ from phi3data.engine.batch import Batch, places
 from phi3data.engine.conversations import converted, is_plain
 from phi3data.engine.examine import Summary, examine_rows, finish, sidecar
 from phi3data.engine.facts import ROW_BITS, Keys, Part, table
+from phi3data.room import Room
 from phi3data.similarity import bands, texts
 from phi3data.sources import bare, lines
 from phi3data.sources.reader import Reader
@@ -49,7 +50,8 @@ def examine_bare(
     shard: Shard, source: Source, recipe: Recipe, tokenizer: count.TokenizerRef, folder: Path
 ) -> Summary | None:
     """Examine a shard; write its rows, its facts and, last, its summary to `folder`. None where it does not suit."""
-    read = ((piece, bare.read(piece.data)) for piece in lines.pieces(source, shard))
+    room = Room()
+    read = ((piece, bare.read(piece.data, room=room)) for piece in lines.pieces(source, shard))
     first = [*islice(read, 1)]
     if any(np.count_nonzero(found.messages) < _LEAST * len(found.messages) for _, found in first):
         return None
@@ -58,7 +60,7 @@ def examine_bare(
     with sidecar(folder, shard) as out:
         for piece, found in chain(first, read):
             seq = (shard.index << ROW_BITS) + summary.rows
-            part = _part(shard, recipe, piece, summary.lines, seq, found)
+            part = _part(shard, recipe, piece, summary.lines, seq, found, room)
             others: list[Part] = []
             batch = Batch(shard, source, recipe, tokenizer, None, others.append, number=summary.rows)
             left = examine_rows(_left(piece, summary.lines, found, reader), recipe, batch)
@@ -85,13 +87,13 @@ def _left(piece: Piece, line: int, found: Bare, reader: Reader) -> Iterator[tupl
         yield raw, converted(raw, reader)
 
 
-def _part(shard: Shard, recipe: Recipe, piece: Piece, line: int, first: int, found: Bare) -> Part:
+def _part(shard: Shard, recipe: Recipe, piece: Piece, line: int, first: int, found: Bare, room: Room) -> Part:
     """Return the rows that were read, numbered from `first`; `line` is the number of the piece's first line."""
     read = np.flatnonzero(found.messages)
     rows = np.append(0, np.cumsum(found.messages[read]))
     said = texts.Texts(found.text, found.ends)
     alike = normal(said)
-    same = identities(said, alike, found.roles, rows)
+    same = identities(said, alike, found.roles, rows, room=room)
     count = len(read)
     seqs = first + np.arange(count)
     ends = np.append(found.begins[1:], len(piece.data)) - 1

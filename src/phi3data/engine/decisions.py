@@ -1,4 +1,7 @@
-"""Decisions: what the steps left in their tables → one line a row, for `write`."""
+"""Decisions: what the steps left in their tables → a line for each row that something is decided on, for `write`.
+
+On any other row that examining did not drop nothing needs to be said: it stands once, in the split of its source.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,7 @@ if TYPE_CHECKING:
 
     from phi3data.sources.source import Source
 
-# One line a row that examining did not drop: the step that drops it, if one does, and why; else where it goes.
+# The step that drops the row, if one does, and why; else where it goes.
 DECISIONS = pa.schema(
     [
         ("seq", pa.int64()),
@@ -53,7 +56,7 @@ def write(
 
     Returns how many rows, and how many bytes, each shard gives to each split, both of shape (shards, splits).
     """
-    rows, sizes = np.zeros((2, len(held), len(SPLITS)), np.int64)
+    rows, sizes = _undecided(connection, len(held))
     how: dict[str, Any] = {"compression": "lz4", "use_dictionary": False, "write_statistics": ["seq"]}
     with whole(path) as file, pq.ParquetWriter(file, DECISIONS, **how) as out:
         _fates(connection, sources)
@@ -62,6 +65,20 @@ def write(
                 for part in _by_shard(batch):
                     out.write_batch(part.select(DECISIONS.names))
                 _count(batch, rows, sizes)
+    return rows, sizes
+
+
+def _undecided(connection: duckdb.DuckDBPyConnection, shards: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return how many rows, and bytes, each shard would give to each split if nothing were decided on them."""
+    found = connection.sql(
+        f"""
+        SELECT seq >> {ROW_BITS} AS shard, given, count(*) AS rows, sum(row_length)::BIGINT AS bytes
+        FROM facts WHERE NOT dropped AND given <> {AGAINST} GROUP BY ALL
+        """  # noqa: S608 (names of ours)
+    ).to_arrow_table()
+    shard, given, *counts = map(arrow.numbers, found.columns)
+    rows, sizes = np.zeros((2, shards, len(SPLITS)), np.int64)
+    rows[shard, given], sizes[shard, given] = counts
     return rows, sizes
 
 
@@ -100,7 +117,7 @@ def _ranges(held: list[int]) -> Iterator[tuple[int, int]]:
 
 
 def _decisions(connection: duckdb.DuckDBPyConnection, first: int, last: int) -> duckdb.DuckDBPyRelation:
-    """Return the columns of `DECISIONS` and `row_length`, ordered by row, from what the steps left in their tables."""
+    """Return the columns of `DECISIONS`, `given` and `row_length`, ordered by row."""
     within = f"seq BETWEEN {first} AND {last}"
     return connection.sql(
         f"""
@@ -108,13 +125,14 @@ def _decisions(connection: duckdb.DuckDBPyConnection, first: int, last: int) -> 
                coalesce(code, CASE WHEN times = 0 THEN '{OVER_QUOTA}' END) AS code, kept, place, kind, score,
                CASE WHEN kept IS NULL AND times IS DISTINCT FROM 0
                     THEN CASE WHEN given > 0 THEN given ELSE coalesce(split, 0) END END AS split,
-               CASE WHEN kept IS NULL THEN coalesce(times, 1) ELSE 0 END AS times, before, after, row_length
+               CASE WHEN kept IS NULL THEN coalesce(times, 1) ELSE 0 END AS times, before, after, given, row_length
         FROM (
             SELECT facts.seq, facts.given, facts.row_length, fates.* EXCLUDE (seq), split, times, before, after
             FROM (SELECT * FROM facts WHERE {within} AND NOT dropped AND given <> {AGAINST}) AS facts
             LEFT JOIN (SELECT * FROM fates WHERE {within}) AS fates USING (seq)
             LEFT JOIN splits ON splits.prompt = facts.prompt AND splits.group_key IS NOT DISTINCT FROM facts.group_key
             LEFT JOIN (SELECT * FROM balanced WHERE {within}) AS balanced ON balanced.seq = facts.seq
+            WHERE kept IS NOT NULL OR split IS NOT NULL OR times IS NOT NULL
         ) ORDER BY seq
         """  # noqa: S608 (names of ours)
     )
@@ -128,11 +146,12 @@ def _by_shard(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
         yield batch.slice(start, end - start)
 
 
-def _count(decided: pa.RecordBatch, rows: np.ndarray, sizes: np.ndarray) -> None:
-    """Add what each shard gives to each split to `rows` and, in bytes, to `sizes`, of shape (shards, splits)."""
-    split = arrow.numbers(decided["split"], null=-1)
+def _count(decided: pa.RecordBatch, rows: NDArray[np.int64], sizes: NDArray[np.int64]) -> None:
+    """Change what each shard gives to each split, in rows and in bytes, by what is decided."""
+    shards, length = arrow.numbers(decided["seq"]) >> ROW_BITS, arrow.numbers(decided["row_length"])
+    given, split = arrow.numbers(decided["given"]), arrow.numbers(decided["split"], null=-1)
+    times = arrow.numbers(decided["times"]).astype(np.int64)
     kept = np.flatnonzero(split >= 0)
-    shards = arrow.numbers(decided["seq"])[kept] >> ROW_BITS
-    times, lengths = arrow.numbers(decided["times"])[kept], arrow.numbers(decided["row_length"])[kept]
-    np.add.at(rows, (shards, split[kept]), times)
-    np.add.at(sizes, (shards, split[kept]), times * lengths)
+    for counts, amount in ((rows, np.ones_like(length)), (sizes, length)):
+        np.subtract.at(counts, (shards, given), amount)
+        np.add.at(counts, (shards[kept], split[kept]), (times * amount)[kept])

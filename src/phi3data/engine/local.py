@@ -146,7 +146,7 @@ def run(
                 summaries = _examine(processes, here, shards, sources, recipes, tokenizer, work, progress)
                 decided = _decide(submit, here, recipe, sources, places, shards, summaries, work, progress, outputs)
                 written = [shard for shard in shards if places[shard.source] != AGAINST]
-                _write(submit, written, sources, decided, work, progress, outputs)
+                _write(submit, written, sources, places, decided, work, progress, outputs)
                 input_sha256 = [future.result() for future in digests]
             _join(written, work, outputs)
             _unchanged(inputs, sources)
@@ -247,14 +247,16 @@ def _examine(
             progress.advance(shard.end - shard.start, summaries[shard.index].rows)
         else:
             todo.append((shard, (shard, sources[shard.source], recipes[shard.source], tokenizer, folder)))
-    if todo:
-        load("duckdb")  # which decides: 0.1 s while rows are examined
     light = [task for task in todo if suits(task[0], *task[1][1:3])]
+    ready = False
     for function, submit, tasks in ((examine_bare, here, light), (examine, processes, todo)):
         for shard, summary in each(submit, function, [task for task in tasks if task[0].index not in summaries]):
             if summary is not None:
                 summaries[shard.index] = summary
                 progress.advance(shard.end - shard.start, summary.rows)
+            if not ready:
+                load("duckdb")  # 0.1 s, while more rows are examined
+                ready = True
     return [summaries[shard.index] for shard in shards]
 
 
@@ -288,6 +290,7 @@ def _write(
     submit: Submit,
     shards: list[Shard],
     sources: list[Source],
+    given: list[int],
     decided: Decided,
     work: Work,
     progress: Progress,
@@ -304,6 +307,7 @@ def _write(
             (
                 shard,
                 sources[shard.source],
+                given[shard.source],
                 decided.bases[shard.index],
                 before[shard.index],
                 examined,

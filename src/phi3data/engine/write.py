@@ -52,7 +52,7 @@ _FACTS = [
     "tokens", "supervised", "row_offset", "row_length",
 ]  # fmt: skip
 _PLACES = ["dropped", "step", "row_offset", "row_length"]
-_FATES = ["split", "times"]
+_FATES = ["seq", "split", "times"]
 _HEAD = ("row_id", "source", "line", "step", "reason", "evidence")  # of a dropped row
 _KEPT, _CHANGED, _DROPPED = range(3)
 _ACTIONS = arrow.array(["kept", "changed", "dropped"], pa.string())
@@ -82,6 +82,7 @@ def prepare_splits(to: Path, sizes: list[int]) -> None:
 def write(
     shard: Shard,
     source: Source,
+    given: int,
     base: Base,
     before: Place,
     examined: Path,
@@ -89,11 +90,14 @@ def write(
     to: Path,
     outputs: Collection[str],
 ) -> None:
-    """Write a shard to its place in the splits in `to`; dropped rows and ledger to pieces, where among `outputs`."""
+    """Write a shard to its place in the splits in `to`; dropped rows and ledger to pieces, where among `outputs`.
+
+    Its rows go to the split `given`, but for those that something else is decided on.
+    """
     name = f"{shard.index:06d}"
     told = {"dropped.jsonl", "ledger.parquet"} & set(outputs)
     facts = arrow.read(examined / f"{name}.facts.parquet", _FACTS if told else _PLACES)
-    fates = _fates(facts, _decisions(decided / "decisions.parquet", shard, None if told else _FATES))
+    fates = _fates(facts, _decisions(decided / "decisions.parquet", shard, None if told else _FATES), given)
     lines = _mapped(examined / f"{name}.rows")
     places = arrow.numbers(facts["row_offset"], null=0), arrow.numbers(facts["row_length"], null=0)
     for number, split in enumerate(SPLITS):
@@ -153,24 +157,25 @@ def _decisions(path: Path, shard: Shard, columns: list[str] | None) -> pa.Table:
 class _Fates(NamedTuple):
     """What becomes of each row of a shard: its action, its split (-1 for none), and how often it is written.
 
-    `decisions` are those of the rows at the places `alive`.
+    `decisions` are those on the rows at the places `decided`.
     """
 
     actions: NDArray[np.int8]
     split: NDArray[np.int8]
     times: NDArray[np.int64]
-    alive: NDArray[np.int64]
+    decided: NDArray[np.int64]
     decisions: pa.Table
 
 
-def _fates(facts: pa.Table, decisions: pa.Table) -> _Fates:
-    alive = np.flatnonzero(~arrow.numbers(facts["dropped"]))
-    split, times = np.full(len(facts), -1, np.int8), np.zeros(len(facts), np.int64)
-    split[alive] = arrow.numbers(decisions["split"], null=-1)
-    times[alive] = arrow.numbers(decisions["times"])
+def _fates(facts: pa.Table, decisions: pa.Table, given: int) -> _Fates:
+    alive = ~arrow.numbers(facts["dropped"])
+    split, times = np.where(alive, given, -1).astype(np.int8), alive.astype(np.int64)
+    decided = arrow.numbers(decisions["seq"]) & (1 << ROW_BITS) - 1
+    split[decided] = arrow.numbers(decisions["split"], null=-1)
+    times[decided] = arrow.numbers(decisions["times"])
     actions = np.where(arrow.valid(facts["step"]), _CHANGED, _KEPT)
     actions[split < 0] = _DROPPED
-    return _Fates(actions.astype(np.int8), split, times, alive, decisions)
+    return _Fates(actions.astype(np.int8), split, times, decided, decisions)
 
 
 def _runs(
@@ -196,11 +201,11 @@ def _ledger(facts: pa.Table, fates: _Fates, source: Source, base: Base, before: 
     for number, held in enumerate(before):
         rows = np.flatnonzero(fates.split == number)
         lines[rows] = held + np.cumsum(fates.times[rows]) - fates.times[rows] + 1
-    gone = fates.actions[fates.alive] == _DROPPED
+    gone = fates.split[fates.decided] < 0
     told = fates.decisions.filter(arrow.array(gone))
-    evidence = [_encode(item).decode() for item in _reasons(told, facts.take(arrow.array(fates.alive[gone])))]
+    evidence = [_encode(item).decode() for item in _reasons(told, facts.take(arrow.array(fates.decided[gone])))]
     mask = np.zeros(len(facts), np.bool_)
-    mask[fates.alive[gone]] = True
+    mask[fates.decided[gone]] = True
     count, outputs = len(facts), arrow.array([f"{split}.jsonl" for split in SPLITS], pa.string())
     columns = {
         "row_id": row_ids,
@@ -246,7 +251,7 @@ def _with_copies(ledger: pa.Table, facts: pa.Table, fates: _Fates) -> pa.Table:
     several = np.flatnonzero(fates.times > 1)
     if not len(several):
         return ledger
-    told = fates.decisions.take(arrow.array(np.searchsorted(fates.alive, several)))
+    told = fates.decisions.take(arrow.array(np.searchsorted(fates.decided, several)))
     evidence = dict(zip(several.tolist(), _reasons(told, facts.take(arrow.array(several))), strict=True))
     lines: list[dict[str, Any]] = []
     for row, entry in enumerate(ledger.to_pylist()):

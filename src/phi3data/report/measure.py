@@ -50,7 +50,9 @@ def measure(run: Run) -> Profile:
         db.execute(
             f"""
             CREATE VIEW whole AS
-            SELECT facts.*, kept, place, kind, score, split AS fate, times, before, after,
+            SELECT facts.*, kept, place, kind, score, before, after,
+                   CASE WHEN NOT dropped THEN coalesce(times, 1) END AS times,
+                   CASE WHEN NOT dropped THEN CASE WHEN d.seq IS NULL THEN given ELSE split END END AS fate,
                    coalesce(d.step, facts.step) AS final_step, coalesce(code, reason) AS final_reason
             FROM facts LEFT JOIN {decisions} AS d USING (seq) WHERE given <> {AGAINST};
             CREATE TEMP TABLE rows AS
@@ -71,24 +73,27 @@ def tally(run: Run) -> Tally:
         # What examining said of rows, which is little, and what was decided are counted each for itself.
         db.execute(
             f"""
-            CREATE VIEW decided AS SELECT * FROM {decisions};
+            CREATE TEMP TABLE going AS SELECT seq, step, code FROM {decisions} WHERE split IS NULL;
             CREATE TEMP TABLE told AS
-            SELECT seq, source, given, dropped, step, reason, changes IS NOT NULL AS changed FROM facts
-            WHERE dropped OR changes IS NOT NULL;
+            SELECT seq, source, given, dropped, step, reason FROM facts WHERE dropped OR changes IS NOT NULL;
             CREATE TEMP TABLE gone AS
-            SELECT step, code, count(*) AS rows FROM decided WHERE split IS NULL GROUP BY ALL
+            SELECT step, code, count(*) AS rows FROM going GROUP BY ALL
             UNION ALL SELECT step, reason, count(*) FROM told WHERE dropped AND given <> {AGAINST} GROUP BY ALL
             """  # noqa: S608 (the only thing put in is a path of ours, quoted)
         )
-        [kept] = _row(db, "SELECT count(split) FROM decided")
-        [changed] = _row(db, "SELECT count(*) FROM told JOIN decided USING (seq) WHERE changed AND split IS NOT NULL")
+        [changed] = _row(
+            db,
+            f"SELECT count(*) FROM told ANTI JOIN going USING (seq) WHERE NOT dropped AND given <> {AGAINST}",  # noqa: S608
+        )
         [dropped] = _row(db, "SELECT coalesce(sum(rows), 0)::BIGINT FROM gone")
         unread = db.execute(
             f"SELECT source, count(*) FROM told WHERE given = {AGAINST} AND step = 'read' GROUP BY 1 ORDER BY 1"  # noqa: S608
         ).fetchall()
+        shards = zip(run.shards, run.summaries, strict=True)
+        rows = sum(summary.rows for shard, summary in shards if run.given[shard.source] != AGAINST)
         return Tally(
-            rows_in=kept + dropped,
-            rows_kept=kept,
+            rows_in=rows,
+            rows_kept=rows - dropped,
             rows_changed=changed,
             rows_dropped=dropped,
             rows_added=run.decided.balanced.added if run.decided.balanced else 0,

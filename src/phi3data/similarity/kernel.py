@@ -1,7 +1,7 @@
 """Shingles, signatures and intersections compiled by numba, over the buffers of Arrow strings; `plain` says what.
 
-Texts are normalised, or ASCII: case and white space of ASCII are looked through here. Importing this module imports
-numba (about 0.5 s). numba notices a change of the file that a kernel is in and of no other: so its helpers stand here.
+Texts are normalised, or ASCII in small letters, with any white space. Importing this module imports numba (about 0.5
+s). numba notices a change of the file that a kernel is in and of no other: so its helpers stand here.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from zlib import crc32
 
 import numpy as np
 
-from phi3data.jit import Number, address, inlined, kernel, load64
+from phi3data.jit import Number, address, inlined, kernel, lead64, load8, load64, lowest, white64
 from phi3data.similarity.plain import GOLDEN, MIX_1, MIX_2, UNSPACED, WIDTH
 
 if TYPE_CHECKING:
@@ -28,10 +28,6 @@ def _crc_tables() -> NDArray[np.uint32]:
 
 
 _CRC = _crc_tables()
-# A byte eight times: what finds white space, what is beyond ASCII, and capital letters among 8 bytes at once.
-_ONES, _HIGHS, _ABOVE_SPACE, _FROM_A, _AFTER_Z = (
-    np.uint64(0x0101010101010101 * byte) for byte in (1, 0x80, 33, 0x80 - 65, 0x80 - 91)
-)
 _RANGES = np.array(UNSPACED, np.uint32)
 _GOLDEN, _MIX_1, _MIX_2 = np.uint64(GOLDEN), np.uint64(MIX_1), np.uint64(MIX_2)
 
@@ -81,62 +77,63 @@ def _crc_of_8(x: Number) -> Number:
     )
 
 
+@inlined
+def _token(data: Number, start: Number, end: Number) -> Number:
+    """Return the CRC of a token, eight bytes at once, the last of them with those before them. It is not empty."""
+    crc = np.uint64(0xFFFFFFFF)
+    while end - start > 8:
+        crc = _crc_of_8(load64(data, start) ^ crc)
+        start += 8
+    left = np.uint64(8 * (end - start))
+    if end >= 8:
+        last = load64(data, end - 8) >> (np.uint64(64) - left)
+    else:
+        last = np.uint64(0)
+        for place in range(end - start):
+            last |= np.uint64(load8(data, start + place)) << np.uint64(8 * place)
+    # Of a CRC, what is not put into the bytes stays as it is; a number cannot be shifted by all of its 64 bits at once.
+    rest = crc >> (left - np.uint64(8)) >> np.uint64(8)
+    return ~np.uint32(_crc_of_8((last ^ crc) << (np.uint64(64) - left)) ^ rest)
+
+
 @kernel
 def _words(buffer: NDArray[np.uint8], low: int, high: int, out: NDArray[np.uint32]) -> int:
     """Write the CRC of each token of a text to `out` and return how many there are.
 
-    Up to eight bytes of ASCII at once, as far as they are of one token.
+    White space and characters of scripts without spaces are found 64 bytes at a time, the last ones with those before.
     """
-    count = 0
-    crc = np.uint32(0xFFFFFFFF)
-    inside = False
-    at = low
     data = address(buffer)
-    while at < high:
-        if at + 8 <= high:
-            word = load64(data, at)
-            ends = ((word - _ABOVE_SPACE) | word) & _HIGHS  # the first one tells; those behind it may be wrong
-            word |= ((word + _FROM_A) & ~(word + _AFTER_Z) & _HIGHS) >> np.uint64(2)
-            if not ends:
-                crc = np.uint32(_crc_of_8(word ^ np.uint64(crc)))
-                inside = True
-                at += 8
-                continue
-            bits = ((((ends - np.uint64(1)) & ~ends & _ONES) * _ONES) >> np.uint64(53)) - np.uint64(8)
-            if bits:
-                crc = np.uint32(_crc_of_8((word ^ np.uint64(crc)) << (np.uint64(64) - bits)) ^ (np.uint64(crc) >> bits))
-                inside = True
-                at += int(bits >> np.uint64(3))
-        byte = buffer[at]
-        if byte <= 32 and (byte == 32 or 9 <= byte <= 13 or byte >= 28):
-            if inside:
-                out[count] = ~crc
+    count, start = 0, low
+    for block in range(low, high, 64):
+        size = min(64, high - block)
+        if size == 64 or high >= 64:
+            begin, unwanted = block + size - 64, np.uint64(64 - size)
+            white, leads = white64(data, begin) >> unwanted, lead64(data, begin) >> unwanted
+        else:
+            white = leads = np.uint64(0)
+            for place in range(size):
+                byte = load8(data, block + place)
+                white |= np.uint64(9 <= byte <= 13 or 28 <= byte <= 32) << np.uint64(place)
+                leads |= np.uint64(byte >= 0xE0) << np.uint64(place)
+        marks = white | leads
+        while marks:
+            at = block + lowest(marks)
+            bit = marks & (~marks + np.uint64(1))
+            marks ^= bit
+            length = 1
+            if leads & bit:
+                length = _unspaced(buffer, at)
+                if not length:
+                    continue
+            if at > start:
+                out[count] = _token(data, start, at)
                 count += 1
-                crc = np.uint32(0xFFFFFFFF)
-                inside = False
-            at += 1
-            continue
-        size = _unspaced(buffer, at) if byte >= 0xE0 else 0
-        if size:
-            if inside:
-                out[count] = ~crc
+            start = at + length
+            if leads & bit:
+                out[count] = _token(data, at, start)
                 count += 1
-                crc = np.uint32(0xFFFFFFFF)
-                inside = False
-            for place in range(at, at + size):
-                crc = _CRC[(crc ^ buffer[place]) & np.uint32(255)] ^ (crc >> np.uint32(8))
-            out[count] = ~crc
-            count += 1
-            crc = np.uint32(0xFFFFFFFF)
-            at += size
-            continue
-        if 65 <= byte <= 90:
-            byte += 32
-        crc = _CRC[(crc ^ np.uint32(byte)) & np.uint32(255)] ^ (crc >> np.uint32(8))
-        inside = True
-        at += 1
-    if inside:
-        out[count] = ~crc
+    if high > start:
+        out[count] = _token(data, start, high)
         count += 1
     return count
 

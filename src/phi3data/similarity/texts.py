@@ -155,8 +155,9 @@ def _buffers(texts: Sequence[str] | pa.Array | Texts) -> tuple[NDArray[np.uint8]
         return texts
     if isinstance(texts, pa.Array):
         buffer, offsets = _arrow(texts)
-        if (buffer[offsets[0] : offsets[-1]] < 128).all():
-            return buffer, offsets
+        data = buffer[offsets[0] : offsets[-1]].tobytes()
+        if data.isascii():
+            return np.frombuffer(data.lower() or b"\0", np.uint8), offsets - offsets[0]
     encoded = [text.encode() for text in _normalised(texts)]
     ends = np.cumsum([0, *map(len, encoded)], dtype=np.int64)
     return np.frombuffer(b"".join(encoded) or b"\0", np.uint8), ends

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from phi3data.native import Kernels
+from phi3data.room import Room
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -40,11 +41,13 @@ class Bare(NamedTuple):
     sizes: NDArray[np.int64]
 
 
-def read(data: bytes, *, encode: bool = True) -> Bare:
+def read(data: bytes, *, encode: bool = True, room: Room | None = None) -> Bare:
     """Read lines, each of which ends in a line feed; none of them if they are not UTF-8.
 
-    Without `encode` there are no lines for an output.
+    Without `encode` there are no lines for an output. `text` and `encoded` stand in `room`, if it is given: until it is
+    given again.
     """
+    room = room or Room()
     buffer = np.frombuffer(data, np.uint8)
     lines, most = bare_kernel.scan(buffer), len(data) // _SHORTEST + 1
     if lines < 0:
@@ -52,7 +55,7 @@ def read(data: bytes, *, encode: bool = True) -> Bare:
         none = np.zeros(0, np.uint8)
         return Bare(begins, np.zeros_like(begins), none, np.zeros(1, np.int64), none, none, np.zeros_like(begins))
     begins, messages, sizes = (np.zeros(lines, np.int64) for _ in range(3))
-    text, encoded = np.empty(len(data), np.uint8), np.empty(len(data) * encode, np.uint8)
+    text, encoded = room.take("text", len(data)), room.take("encoded", len(data) * encode)
     ends, roles, places = np.zeros(most + 1, np.int64), np.zeros(most, np.uint8), np.empty((most, 2), np.int64)
     count, size, written = bare_kernel.read(buffer, begins, text, ends, roles, messages, encoded, sizes, places)
     return Bare(begins, messages, text[:size], ends[: count + 1], roles[:count], encoded[:written], sizes)

@@ -8,6 +8,7 @@ import numpy as np
 
 from phi3data.chat import Conversation, Message
 from phi3data.native import Kernels
+from phi3data.room import Room
 from phi3data.similarity.texts import SMALL_TEXT, Texts
 from phi3data.steps.dedup import GREETING, Identity, identify
 from phi3data.text.normalise import characters, normalise
@@ -64,18 +65,20 @@ def sides(normal: Texts, roles: NDArray[np.uint8], rows: NDArray[np.int64]) -> T
     return Texts(data, ends)
 
 
-def identities(texts: Texts, normal: Texts, roles: NDArray[np.uint8], rows: NDArray[np.int64]) -> Identities:
+def identities(
+    texts: Texts, normal: Texts, roles: NDArray[np.uint8], rows: NDArray[np.int64], *, room: Room | None = None
+) -> Identities:
     """Say what rows equal whose messages are a role (0 to 2: system, user, assistant) and a text each.
 
-    Those of row `n` are the messages from `rows[n]` to before `rows[n + 1]`.
+    Those of row `n` are the messages from `rows[n]` to before `rows[n + 1]`. What is digested stands in `room`.
     """
     count = len(rows) - 1
     exact, normalised = np.zeros((count, 2), np.uint64), np.zeros((count, 2), np.uint64)
     prompt, asked = np.zeros(count, np.uint64), np.zeros(count, np.uint64)
     answers, size = np.zeros(count, np.bool_), np.zeros(count, np.int64)
     openings, opened = np.empty(len(roles), np.uint64), np.zeros(count + 1, np.int64)
-    room = len(texts.data) + 2 * int(normal.ends[-1]) + 3 * _HEAD * len(roles)
-    chains, begins, firsts = np.empty(room, np.uint8), np.empty(3 * count, np.int64), np.zeros(3 * count + 1, np.int64)
+    chains = (room or Room()).take("chains", len(texts.data) + 2 * int(normal.ends[-1]) + 3 * _HEAD * len(roles))
+    begins, firsts = np.empty(3 * count, np.int64), np.zeros(3 * count + 1, np.int64)
     cuts, starts = np.empty(len(roles) + 4 * count, np.int64), np.empty(int(np.diff(rows).max(initial=0)) + 1, np.int64)
     identity_kernel.chains(*texts, *normal, roles, rows, GREETING, chains, begins, firsts, cuts, size, starts)
     digests = np.empty((int(firsts[-1]), 2), np.uint64)

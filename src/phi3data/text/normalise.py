@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from functools import cache
+from threading import Lock
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ _AS_THEY_ARE = ((0x3400, 0x4DC0), (0x4E00, 0x9FEB), (0xAC00, 0xD7A4))  # ideogra
 _SECOND = frozenset(
     [*range(0x1161, 0x1176), *range(0x11A8, 0x11C3), 0x9BE, 0x9D7, 0xB3E, 0xB56, 0xB57, 0xBBE, 0xBD7]
 ) | {0xCC2, 0xCD5, 0xCD6, 0xD3E, 0xD57, 0xDCF, 0xDDF, 0xFB5, 0xFB7, 0x102E, 0x1B35}
+_lock = Lock()
 
 
 def normalise(text: str) -> str:
@@ -29,27 +31,34 @@ def normalise(text: str) -> str:
     return " ".join(text.casefold().split())
 
 
-@cache
 def characters() -> NDArray[np.uint16]:
     """Return what `normalise` makes of characters up to U+FFFF, whatever stands beside them: 32 for white space.
 
     0 stands for ASCII, and for those that depend on others, become several, grow in UTF-8, or are not looked at.
     """
+    with _lock:  # threads that need it at the same time would both make it
+        return _characters()
+
+
+@cache
+def _characters() -> NDArray[np.uint16]:
     import numpy as np
 
     found = np.zeros(2**16, np.uint16)
     for start, end in _AS_THEY_ARE:
         found[start:end] = np.arange(start, end)
     for start, end in _LOOKED_AT:
-        found[start:end] = [_alone(chr(point)) for point in range(start, end)]
+        alone = "\n".join(map(chr, range(start, end)))  # a line feed changes nothing, and becomes one with nothing
+        apart = unicodedata.normalize("NFKD", alone).split("\n")
+        made = unicodedata.normalize("NFKC", alone).casefold().split("\n")
+        found[start:end] = list(map(_becomes, range(start, end), apart, made))
     return found
 
 
-def _alone(character: str) -> int:
-    first = unicodedata.normalize("NFKD", character)[0]
-    made = unicodedata.normalize("NFKC", character).casefold()
-    if len(made) > 1 or unicodedata.combining(first) or ord(first) in _SECOND:
+def _becomes(point: int, apart: str, made: str) -> int:
+    """Return what stands for a character that is `apart` when it is taken apart, and `made` of it in the end."""
+    if len(made) > 1 or unicodedata.combining(apart[0]) or ord(apart[0]) in _SECOND:
         return 0
     if made.isspace():
         return 32
-    return ord(made) if len(made.encode()) <= len(character.encode()) else 0
+    return ord(made) if len(made.encode()) <= len(chr(point).encode()) else 0

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    import duckdb
     from numpy.typing import NDArray
 
 
@@ -59,6 +60,11 @@ def numbers(column: pa.Array | pa.ChunkedArray, *, null: Any = None) -> NDArray[
     if len(chunks) == 1:
         return _plain(chunks[0], null)
     return np.concatenate([np.zeros(0, column.type.to_pandas_dtype()), *(_plain(chunk, null) for chunk in chunks)])
+
+
+def fetched(found: duckdb.DuckDBPyRelation) -> list[NDArray[Any]]:
+    """Return the columns of a query, which are numbers without null. DuckDB's own way loads `numpy.ma` (20 ms)."""
+    return [numbers(column) for column in found.to_arrow_table().columns]
 
 
 def valid(column: pa.Array | pa.ChunkedArray) -> NDArray[np.bool_]:

@@ -72,9 +72,8 @@ def balance(
         SELECT seq, same_hi, number FROM training
         JOIN (SELECT name, row_number() OVER (ORDER BY name) - 1 AS number FROM groups) USING (name) ORDER BY seq
         """
-    ).fetchnumpy()
-    seq, digests = np.asarray(found["seq"], np.int64), np.asarray(found["same_hi"], np.uint64)
-    groups = np.asarray(found["number"], np.int64)
+    )
+    seq, digests, groups = arrow.fetched(found)
     cluster = _clusters(seq, digests, examined, shards) if config.spread else None
     times, told = step.balance(groups, names, digests, config, cluster)
     rows = np.flatnonzero(times != 1)

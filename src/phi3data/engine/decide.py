@@ -143,7 +143,8 @@ def decide(
     """
     keyed = [signed(examined, shard) for shard in range(len(starts))]
     with _room(spill), connect(examined, starts, spill, given) as connection:
-        _refuse(connection, sources)
+        if recipe.missing.refuses:
+            _refuse(connection, sources)
         # Given rows come first where not all that share a key are compared.
         place = "CASE WHEN seq IN (SELECT seq FROM facts WHERE given > 0) THEN '-inf'::DOUBLE ELSE place END"
         replaced = f" REPLACE ({place} AS place)" if any(given) else ""

@@ -70,13 +70,11 @@ def write(
 
 def _undecided(connection: duckdb.DuckDBPyConnection, shards: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return how many rows, and bytes, each shard would give to each split if nothing were decided on them."""
-    found = connection.sql(
-        f"""
+    query = f"""
         SELECT seq >> {ROW_BITS} AS shard, given, count(*) AS rows, sum(row_length)::BIGINT AS bytes
         FROM facts WHERE NOT dropped AND given <> {AGAINST} GROUP BY ALL
         """  # noqa: S608 (names of ours)
-    ).to_arrow_table()
-    shard, given, *counts = map(arrow.numbers, found.columns)
+    shard, given, *counts = arrow.fetched(connection.sql(query))
     rows, sizes = np.zeros((2, shards, len(SPLITS)), np.int64)
     rows[shard, given], sizes[shard, given] = counts
     return rows, sizes

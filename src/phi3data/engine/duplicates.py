@@ -258,15 +258,14 @@ def _numbered(connection: duckdb.DuckDBPyConnection) -> tuple[verify.Nodes, NDAr
         FROM facts SEMI JOIN (SELECT one AS seq FROM pairs UNION SELECT other FROM pairs) USING (seq)
         """
     )
-    nodes = connection.sql("SELECT seq, row_offset, row_length FROM nodes ORDER BY node").fetchnumpy()
+    nodes = arrow.fetched(connection.sql("SELECT seq, row_offset, row_length FROM nodes ORDER BY node"))
     pairs = connection.sql(
         """
         SELECT least(a.node, b.node) AS one, greatest(a.node, b.node) AS other
         FROM pairs JOIN nodes AS a ON a.seq = pairs.one JOIN nodes AS b ON b.seq = pairs.other
         """
-    ).fetchnumpy()
-    places = verify.Nodes(*(np.asarray(nodes[name], np.int64) for name in ("seq", "row_offset", "row_length")))
-    return places, np.column_stack([np.asarray(pairs[name], np.int64) for name in ("one", "other")])
+    )
+    return verify.Nodes(*nodes), np.column_stack(arrow.fetched(pairs))
 
 
 def _choose(connection: duckdb.DuckDBPyConnection, order: str, threshold: float) -> bool:
@@ -289,21 +288,20 @@ def _choose(connection: duckdb.DuckDBPyConnection, order: str, threshold: float)
         FROM facts SEMI JOIN (SELECT one AS seq FROM edges UNION SELECT other FROM edges) USING (seq)
         """  # noqa: S608 (names of ours)
     )
-    rows = connection.sql("SELECT seq, protected FROM ranked ORDER BY rank").fetchnumpy()
+    seq, protected = arrow.fetched(connection.sql("SELECT seq, protected FROM ranked ORDER BY rank"))
     edges = connection.sql(
         """
         SELECT a.rank AS one, b.rank AS other, score
         FROM edges JOIN ranked AS a ON a.seq = edges.one JOIN ranked AS b ON b.seq = edges.other
         WHERE NOT (a.leaks OR b.leaks) OR a.held OR b.held
         """
-    ).fetchnumpy()
-    ends = np.column_stack([np.asarray(edges[name], np.int64) for name in ("one", "other")])
-    kept, score = keepers(ends, np.asarray(edges["score"]), threshold, np.asarray(rows["protected"], np.bool_))
+    )
+    *ends, scores = arrow.fetched(edges)
+    kept, score = keepers(np.column_stack(ends), scores, threshold, protected)
     gone = np.flatnonzero(kept >= 0)
-    seq = np.asarray(rows["seq"], np.int64)
     found = arrow.table({"seq": seq[gone], "keeper": seq[kept[gone]], "score": score[gone]})
     connection.register("chosen", found)
-    before = np.sort(connection.sql("SELECT seq FROM near").fetchnumpy()["seq"])
+    [before] = arrow.fetched(connection.sql("SELECT seq FROM near ORDER BY seq"))
     connection.execute("CREATE OR REPLACE TEMP TABLE near AS SELECT * FROM chosen")
     return not np.array_equal(np.sort(seq[gone]), before)
 

@@ -61,7 +61,7 @@ def nominate(connection: duckdb.DuckDBPyConnection, examined: Path, here: Submit
     The rows that share one with too many to be compared with all of them make the table `crowded`; returns how many
     these are. `here` takes tasks for threads.
     """
-    seqs = np.asarray(connection.sql("SELECT seq FROM candidates ORDER BY seq").fetchnumpy()["seq"], np.int64)
+    [seqs] = arrow.fetched(connection.sql("SELECT seq FROM candidates ORDER BY seq"))
     found, many = [np.zeros(0, np.uint64)], np.zeros(len(seqs), np.bool_)
     keys = _keys(seqs, examined) if len(seqs) else _Keys([])
     step = max(1, min(BANDS, _KEYS // max(1, len(seqs))))
@@ -90,9 +90,9 @@ def _wanted(
 ) -> tuple[NDArray[np.uint64], NDArray[np.float64]]:
     """Return what orders these rows: their digests, and how much each is wanted."""
     connection.register("wanted", arrow.table({"seq": seqs, "number": np.arange(len(seqs))}))
-    found = connection.sql("SELECT id, place FROM signed JOIN wanted USING (seq) ORDER BY number").fetchnumpy()
+    ids, places = arrow.fetched(connection.sql("SELECT id, place FROM signed JOIN wanted USING (seq) ORDER BY number"))
     connection.unregister("wanted")
-    return np.asarray(found["id"], np.uint64), np.asarray(found["place"], np.float64)
+    return ids, places
 
 
 def _table(connection: duckdb.DuckDBPyConnection, name: str, columns: dict[str, NDArray[np.int64]]) -> None:

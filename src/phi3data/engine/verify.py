@@ -103,13 +103,18 @@ def verify(folder: Path, number: int, examined: Path, scope: Scope, floor: float
 
 def _sets(nodes: pa.Table, examined: Path, scope: Scope) -> Sets:
     """Return two sets of shingles for each row: of what it asks, and of what it answers."""
-    lines = _lines(nodes, examined)
-    kernel = scope == "conversation" and pays(sum(map(len, lines)))
-    of = _read_sets if kernel else _decoded_sets
+    size = int(arrow.numbers(nodes["row_length"]).sum())
+    kernel = pays(size)
+    data, starts = _lines(nodes, examined, kernel=kernel)
     sizes = [np.zeros(1, np.int64)]
-    room, end = np.empty(sum(map(len, lines)), np.uint64), 0  # most of it is never touched, and takes no memory
-    for start in range(0, len(lines), _ROWS):
-        made = of(lines[start : start + _ROWS], scope, room[end:])
+    room, end = np.empty(size, np.uint64), 0  # most of it is never touched, and takes no memory
+    for first in range(0, len(nodes), _ROWS):
+        edges = starts[first : first + _ROWS + 1]
+        lines = Texts(data[edges[0] : edges[-1]], edges - edges[0])
+        if kernel and scope == "conversation":
+            made = _read_sets(lines, room[end:])
+        else:
+            made = _decoded_sets(lines, np.arange(len(edges) - 1), scope)
         sizes.append(made.sizes)
         before, end = end, end + len(made.hashes)
         if not np.may_share_memory(made.hashes, room):
@@ -119,39 +124,51 @@ def _sets(nodes: pa.Table, examined: Path, scope: Scope) -> Sets:
     return Sets(room[:end], np.cumsum(np.concatenate(sizes)))
 
 
-def _decoded_sets(lines: list[bytes], scope: Scope, _: NDArray[np.uint64]) -> Sets:
-    return sets([side for line in lines for side in sides(_decode(line).messages, scope)])
+def _decoded_sets(lines: Texts, which: NDArray[np.int64], scope: Scope) -> Sets:
+    places = zip(lines.ends[which].tolist(), lines.ends[which + 1].tolist(), strict=True)
+    return sets([side for start, end in places for side in sides(_decode(lines.data[start:end].data).messages, scope)])
 
 
-def _read_sets(lines: list[bytes], scope: Scope, room: NDArray[np.uint64]) -> Sets:
-    """Return what `_decoded_sets` does, by kernels where messages are plain: in `room`, if all of them are."""
-    found = bare.read(b"".join(lines), encode=False)
+def _read_sets(lines: Texts, room: NDArray[np.uint64]) -> Sets:
+    """Return the sets of conversations, by kernels where messages are plain: in `room`, if all of them are."""
+    found = bare.read(lines.data.data, encode=False)
     read, others = np.flatnonzero(found.messages), np.flatnonzero(found.messages == 0)
     rows = np.append(0, np.cumsum(found.messages[read]))
     held = sets(identity.sides(identity.normal(Texts(found.text, found.ends)), found.roles, rows), out=room)
     if not len(others):
         return held
-    more = _decoded_sets([lines[place] for place in others.tolist()], scope, room)
+    more = _decoded_sets(lines, others, "conversation")
     both = Sets(np.concatenate([held.hashes, more.hashes]), np.append(held.starts, held.starts[-1] + more.starts[1:]))
     order = np.argsort(np.concatenate([read, others]))
     return both.take(np.column_stack([2 * order, 2 * order + 1]).ravel())
 
 
-def _lines(nodes: pa.Table, examined: Path) -> list[bytes]:
-    """Read the rows in the order in which they stand on the disk."""
+def _lines(nodes: pa.Table, examined: Path, *, kernel: bool) -> Texts:
+    """Read the rows as they are written, from each file in the order in which they stand there."""
     seq, offset, length = map(arrow.numbers, nodes.columns)
-    lines = [b""] * len(seq)
+    ends = np.append(0, np.cumsum(length))
+    data = np.empty(ends[-1], np.uint8)
+    copy = bare.gather if kernel else _copy
     order = np.argsort(seq)
     shards = seq[order] >> ROW_BITS
     for mine in np.split(order, np.flatnonzero(np.diff(shards)) + 1):
-        places = zip(mine.tolist(), offset[mine].tolist(), (offset + length)[mine].tolist(), strict=True)
         with (
             (examined / f"{seq[mine[0]] >> ROW_BITS:06d}.rows").open("rb", buffering=0) as file,
             mmap(file.fileno(), 0, access=ACCESS_READ) as rows,
         ):
-            for place, start, end in places:
-                lines[place] = rows[start:end]
-    return lines
+            copy(rows, offset[mine], length[mine], data, ends[mine])
+    return Texts(data, ends)
+
+
+def _copy(
+    source: mmap,
+    starts: NDArray[np.int64],
+    sizes: NDArray[np.int64],
+    out: NDArray[np.uint8],
+    places: NDArray[np.int64],
+) -> None:
+    for start, size, place in zip(starts.tolist(), sizes.tolist(), places.tolist(), strict=True):
+        out.data[place : place + size] = source[start : start + size]
 
 
 def _save(table: pa.Table, path: Path) -> None:

@@ -16,6 +16,8 @@ from phi3data.native import Kernels
 from phi3data.room import Room
 
 if TYPE_CHECKING:
+    from mmap import mmap
+
     from numpy.typing import NDArray
 
 bare_kernel: Any = Kernels("phi3data.sources.bare_kernel")
@@ -41,7 +43,18 @@ class Bare(NamedTuple):
     sizes: NDArray[np.int64]
 
 
-def read(data: bytes, *, encode: bool = True, room: Room | None = None) -> Bare:
+def gather(
+    source: mmap,
+    starts: NDArray[np.int64],
+    sizes: NDArray[np.int64],
+    out: NDArray[np.uint8],
+    places: NDArray[np.int64],
+) -> None:
+    """Copy stretches of a file to their places in `out`."""
+    bare_kernel.gather(np.frombuffer(source, np.uint8), starts, sizes, out, places)
+
+
+def read(data: bytes | memoryview, *, encode: bool = True, room: Room | None = None) -> Bare:
     """Read lines, each of which ends in a line feed; none of them if they are not UTF-8.
 
     Without `encode` there are no lines for an output. `text` and `encoded` stand in `room`, if it is given: until it is

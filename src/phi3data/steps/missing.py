@@ -52,6 +52,11 @@ class MissingConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         "undefined",
     )
 
+    @property
+    def refuses(self) -> bool:
+        """Whether a gap can end the run."""
+        return self.enabled and "refuse" in (self.system, self.user, self.assistant, self.tool)
+
 
 _EVERY = MissingConfig()
 # Characters: a text as long that begins with a letter or digit says something.

@@ -6,6 +6,7 @@ The shape of a file is a tree of frozen Structs whose fields are annotated with 
 from __future__ import annotations
 
 import typing
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -82,10 +83,15 @@ def wrong_value(error: msgspec.ValidationError) -> tuple[str, str]:
     return at.strip("`").removeprefix("$").removeprefix("."), text[0].lower() + text[1:].replace("`", "")
 
 
+@cache
+def _fields(kind: type[msgspec.Struct]) -> tuple[msgspec.structs.FieldInfo, ...]:
+    return msgspec.structs.fields(kind)  # which compiles every annotation again: 20 ms for a recipe
+
+
 def keys(kind: type[msgspec.Struct], prefix: str = "") -> list[str]:
     """Return the dotted keys of all values."""
     out: list[str] = []
-    for field in msgspec.structs.fields(kind):
+    for field in _fields(kind):
         section = _section(field.type)
         out += keys(section, f"{prefix}{field.name}.") if section else [f"{prefix}{field.name}"]
     return out
@@ -108,7 +114,7 @@ def write(settings: msgspec.Struct, *, comments: bool = False, notes: dict[str, 
 
 def _unknown(kind: type[msgspec.Struct], table: dict[str, Any], prefix: str) -> typing.Iterator[tuple[str, list[str]]]:
     """Yield each key that is unknown, and the known ones beside it."""
-    known = {field.name: field.type for field in msgspec.structs.fields(kind)}
+    known = {field.name: field.type for field in _fields(kind)}
     for key, value in table.items():
         if key not in known:
             yield f"{prefix}{key}", [prefix + name for name in known]
@@ -140,10 +146,9 @@ def _section(hint: Any) -> type[msgspec.Struct] | None:
 
 def _write(section: msgspec.Struct, name: str, lines: list[str], notes: dict[str, str], *, comments: bool) -> None:
     inner: list[tuple[str, str, msgspec.Struct]] = []
-    hints = typing.get_type_hints(type(section), include_extras=True)
-    for field in msgspec.structs.fields(type(section)):
+    for field in _fields(type(section)):
         value, key = getattr(section, field.name), f"{name}.{field.name}".strip(".")
-        text = _description(hints[field.name]) or field.name
+        text = _description(field.type) or field.name
         if isinstance(value, msgspec.Struct):
             inner.append((key, text, value))
             continue

@@ -60,20 +60,22 @@ def pieces(source: Source, shard: Shard) -> Iterator[Piece]:
         if start is None:
             return
         file.seek(start)
-        left, held = shard.end - start, b""  # `held` is a line that is not complete
+        left, buffer, held = shard.end - start, bytearray(_PIECE), 0  # so many bytes are of a line that is not complete
         while left:
-            data = file.read(min(_PIECE, left))
-            left = left - len(data) if data else 0
-            whole = data.rfind(b"\n") + 1
-            if whole:
-                yield Piece(start, b"".join([held, memoryview(data)[:whole]]))  # copied once
-                start += len(held) + whole
-                held = b""
-            held += data[whole:]
+            if held == len(buffer):
+                buffer += bytes(_PIECE)
+            with memoryview(buffer) as view, view[held : held + left] as free:
+                size = file.readinto(free)
+                end, left = held + size, left - size if size else 0
+                whole = buffer.rfind(b"\n", held, end) + 1
+                if whole:
+                    yield Piece(start, bytes(view[:whole]))
+                    view[: end - whole] = view[whole:end]
+                start, held = start + whole, end - whole
         if held:
-            rest, length, ended = _rest_of_line(file, len(held))
+            rest, length, ended = _rest_of_line(file, held)
             is_long = length > MAX_RECORD
-            yield Piece(start, b"" if is_long else held + rest + b"\n", ended, length if is_long else 0)
+            yield Piece(start, b"" if is_long else bytes(buffer[:held]) + rest + b"\n", ended, length if is_long else 0)
 
 
 def read(source: Source, shard: Shard) -> Iterator[Raw]:

@@ -13,7 +13,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from phi3data.jit import Number, address, copied, inlined, kernel, store64
+from phi3data.jit import Number, address, copied, inlined, kernel, load64, store64
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -79,8 +79,8 @@ def _place(builder: Any, start: Any, offset: int, kind: Any) -> Any:
     return builder.inttoptr(builder.add(start, _WORD(offset)), kind.as_pointer())
 
 
-def _rounds(builder: Any, state: Any, after: Any, blocks: Any, counts: Any, lasts: Any) -> None:
-    """Take a block of each text into its state; the new states are written to `after`."""
+def _rounds(builder: Any, state: Any, blocks: Any, counts: Any, lasts: Any) -> None:
+    """Take a block of each text into its state."""
 
     def vector(start: Any, number: int) -> Any:
         return builder.load(_place(builder, start, 8 * LANES * number, _VECTOR), align=8)
@@ -102,13 +102,13 @@ def _rounds(builder: Any, state: Any, after: Any, blocks: Any, counts: Any, last
             _mixed(builder, v, places, words[order[2 * number]], words[order[2 * number + 1]])
     for number, one in enumerate(before):
         made = builder.xor(one, builder.xor(v[number], v[number + 8]))
-        builder.store(made, _place(builder, after, 8 * LANES * number, _VECTOR), align=8)
+        builder.store(made, _place(builder, state, 8 * LANES * number, _VECTOR), align=8)
 
 
 if TYPE_CHECKING:
 
-    def _compress(state: Number, after: Number, blocks: Number, counts: Number, lasts: Number) -> None:
-        """Take a block of 128 bytes of each text into its state; the new states are written to `after`.
+    def _compress(state: Number, blocks: Number, counts: Number, lasts: Number) -> None:
+        """Take a block of 128 bytes of each text into its state.
 
         All are addresses: of the states (8 times a number of each text), of the addresses of the blocks, of how many
         bytes are in a state then, and of what is all ones at the last block.
@@ -118,14 +118,14 @@ if TYPE_CHECKING:
 else:
 
     @intrinsic
-    def _compress(_context, state, after, blocks, counts, lasts):  # noqa: ARG001 (they are in `arguments`)
+    def _compress(_context, state, blocks, counts, lasts):  # noqa: ARG001 (they are in `arguments`)
         """Take a block of 128 bytes of each text into its state."""
 
         def generate(context, builder, _, arguments):
             _rounds(builder, *arguments)
             return context.get_dummy_value()
 
-        return types.void(*[types.uintp] * 5), generate
+        return types.void(*[types.uintp] * 4), generate
 
 
 @inlined
@@ -151,7 +151,10 @@ def _begun(lane: int, text: int, firsts: NDArray[np.int64], room: NDArray[np.uin
 
 @inlined
 def _laid(source: Number, begin: Number, done: Number, end: Number, lane: Number, room: Number) -> None:
-    """Lay the block of a lane ready: bytes of its text, or the last ones that are digested and zeros behind them."""
+    """Lay the block of a lane ready: bytes of its text, or the last ones that are digested and zeros behind them.
+
+    Before these the state is kept, since the text may go on from it.
+    """
     blocks, counts, lasts, pad = room + 512, room + 544, room + 576, room + 768 + _BLOCK * lane
     start = source + begin
     if done + _BLOCK < end:
@@ -162,6 +165,9 @@ def _laid(source: Number, begin: Number, done: Number, end: Number, lane: Number
         for word in range(16):
             store64(pad, 8 * word, np.uint64(0))
         copied(start, done, end, pad, 0)
+        for word in range(8):
+            place = 8 * (LANES * word + lane)
+            store64(room, 256 + place, load64(room, place))
         store64(blocks, 8 * lane, np.uint64(pad))
         store64(counts, 8 * lane, np.uint64(end))
         store64(lasts, 8 * lane, ~np.uint64(0))
@@ -173,15 +179,16 @@ def _taken(
 ) -> None:
     """Go on behind the block of a lane: it is in the state, or the digest is done."""
     if room[72 + lane] == np.uint64(0):
-        for word in range(8):
-            room[LANES * word + lane] = room[32 + LANES * word + lane]
         lanes[2, lane] += _BLOCK
         return
     number = lanes[1, lane]
-    out[number, 0], out[number, 1] = _swapped(room[32 + lane]), _swapped(room[32 + LANES + lane])
+    out[number, 0], out[number, 1] = _swapped(room[lane]), _swapped(room[LANES + lane])
     lanes[1, lane] = number + 1
     if number + 1 == firsts[lanes[0, lane] + 1]:
         lanes[0, lane] = -1
+    else:
+        for word in range(8):
+            room[LANES * word + lane] = room[32 + LANES * word + lane]
 
 
 @kernel
@@ -197,7 +204,7 @@ def digests(
     """Write the digests of the first bytes of texts to `out`, of shape (ends, 2).
 
     Text `n` begins at `begins[n]` in `data`; `ends[firsts[n]:firsts[n + 1]]` are the numbers of its bytes that are
-    digested, which rise. `room` is 160 numbers: states before and after a block, addresses of blocks, bytes in them,
+    digested, which rise. `room` is 160 numbers: states, those before a last block, addresses of blocks, bytes in them,
     which are the last, and the blocks that are filled up. `lanes`, of shape (3, `LANES`), has the text of a lane, the
     end that comes next, and how many bytes are in its state.
     """
@@ -216,7 +223,7 @@ def digests(
                 _laid(source, begins[lanes[0, lane]], lanes[2, lane], ends[lanes[1, lane]], lane, place)
         if not busy:
             return
-        _compress(place, place + 256, place + 512, place + 544, place + 576)
+        _compress(place, place + 512, place + 544, place + 576)
         for lane in range(LANES):
             if lanes[0, lane] >= 0:
                 _taken(lane, firsts, out, room, lanes)

@@ -26,8 +26,8 @@ _LOWER[65:91] += 32
 for _byte in b"\t\n\v\f\r\x1c\x1d\x1e\x1f":
     _LOWER[_byte] = 32
 # A byte eight times: what finds spaces and capital letters among 8 bytes of ASCII at once.
-_HIGHS, _SEVENS, _SPACES, _FROM_A, _AFTER_Z = (
-    np.uint64(0x0101010101010101 * byte) for byte in (0x80, 0x7F, 32, 0x80 - 65, 0x80 - 91)
+_ONES, _HIGHS, _SEVENS, _SPACES, _FROM_A, _AFTER_Z = (
+    np.uint64(0x0101010101010101 * byte) for byte in (1, 0x80, 0x7F, 32, 0x80 - 65, 0x80 - 91)
 )
 
 
@@ -92,10 +92,11 @@ def _folded(text: Number, start: int, end: int, out: Number, to: int, characters
 def _characters(text: Number, start: Number, end: Number) -> Number:
     """Count the characters of bytes in UTF-8."""
     count = end - start
+    while start + 8 <= end:
+        word = load64(text, start)
+        count -= np.int64(((word & ~(word << np.uint64(1)) & _HIGHS) >> np.uint64(7)) * _ONES >> np.uint64(56))
+        start += 8
     while start < end:
-        if start + 8 <= end and load64(text, start) & _HIGHS == 0:
-            start += 8
-            continue
         count -= load8(text, start) & 0xC0 == 0x80
         start += 1
     return count

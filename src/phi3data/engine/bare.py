@@ -17,7 +17,7 @@ from phi3data.engine.batch import Batch, places
 from phi3data.engine.conversations import converted, is_plain
 from phi3data.engine.examine import Summary, examine_rows, finish, sidecar
 from phi3data.engine.facts import ROW_BITS, Keys, Part, table
-from phi3data.room import Room
+from phi3data.room import Room, own
 from phi3data.similarity import bands, texts
 from phi3data.sources import bare, lines
 from phi3data.sources.reader import Reader
@@ -50,8 +50,8 @@ def examine_bare(
     shard: Shard, source: Source, recipe: Recipe, tokenizer: count.TokenizerRef, folder: Path
 ) -> Summary | None:
     """Examine a shard; write its rows, its facts and, last, its summary to `folder`. None where it does not suit."""
-    room = Room()
-    read = ((piece, bare.read(piece.data, room=room)) for piece in lines.pieces(source, shard))
+    room = own()
+    read = ((piece, bare.read(piece.data, room=room)) for piece in lines.pieces(source, shard, lent=True))
     first = [*islice(read, 1)]
     if any(np.count_nonzero(found.messages) < _LEAST * len(found.messages) for _, found in first):
         return None
@@ -81,7 +81,7 @@ def _left(piece: Piece, line: int, found: Bare, reader: Reader) -> Iterator[tupl
         yield raw, converted(raw, reader)
     ends, last = np.append(found.begins[1:], len(piece.data)) - 1, piece.last
     for number in np.flatnonzero(found.messages == 0).tolist():
-        raw_line = piece.data[found.begins[number] : ends[number]]
+        raw_line = bytes(piece.data[found.begins[number] : ends[number]])
         value = lines.value(raw_line, last=number == last)
         raw = Raw(piece.start + int(found.begins[number]), len(raw_line), line + number, line + number, value)
         yield raw, converted(raw, reader)
@@ -92,8 +92,8 @@ def _part(shard: Shard, recipe: Recipe, piece: Piece, line: int, first: int, fou
     read = np.flatnonzero(found.messages)
     rows = np.append(0, np.cumsum(found.messages[read]))
     said = texts.Texts(found.text, found.ends)
-    alike = normal(said)
-    same = identities(said, alike, found.roles, rows, room=room)
+    alike = normal(said, room)
+    same = identities(said, alike, found.roles, rows, room)
     count = len(read)
     seqs = first + np.arange(count)
     ends = np.append(found.begins[1:], len(piece.data)) - 1
@@ -120,7 +120,7 @@ def _part(shard: Shard, recipe: Recipe, piece: Piece, line: int, first: int, fou
     }
     keys = None
     if recipe.signed:
-        signed = texts.signatures(sides(alike, found.roles, rows), sides=2)
+        signed = texts.signatures(sides(alike, found.roles, rows, room), sides=2, room=room)
         long = signed.tokens >= bands.SHORT
         wanted = places(recipe.dedup.keep, seqs, same.size, [None] * count)
         keys = Keys(seqs[long], same.normalised[long, 0], wanted[long], bands.keys(signed)[long])

@@ -202,7 +202,7 @@ class _Part:
             found.setdefault(number, []).append(finding)
         for number in sorted(found):
             start = int(sifted.begins[number])
-            raw = piece.data[start : start + int(sizes[number])]
+            raw = bytes(piece.data[start : start + int(sizes[number])])
             self._place(_Row(piece.start + start, len(raw), line + number, line + number, None, raw, found[number]))
         self._line += len(sizes)
 

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from phi3data.native import Kernels
+from phi3data.room import Room
 from phi3data.similarity import plain
 from phi3data.text.normalise import normalise
 
@@ -65,18 +66,23 @@ _FACTORS, _TERMS = _permutations()
 _left = SMALL_TEXT  # code points that this process still does with numpy
 
 
-def signatures(texts: Sequence[str] | pa.Array | Texts, *, sides: int = 1, kernel: bool | None = None) -> Signatures:
+def signatures(
+    texts: Sequence[str] | pa.Array | Texts, *, sides: int = 1, kernel: bool | None = None, room: Room | None = None
+) -> Signatures:
     """Return the signatures of rows of `sides` texts each, which follow one another in `texts`.
 
     The texts are normalised; an Arrow array may have them as they are. The shingles of different sides are never equal.
-    `kernel` chooses how they are made, and changes nothing of what is made.
+    `kernel` chooses how they are made, and changes nothing of what is made. They stand in `room`, until that is given
+    again.
     """
     if isinstance(texts, Texts) or (_with_kernel(texts) if kernel is None else kernel):
         buffer, offsets = _buffers(texts)
-        rows, room = (len(offsets) - 1) // sides, _longest(offsets) + 4
-        signed = Signatures(np.full((rows, PERMUTATIONS), 0xFFFFFFFF, np.uint32), np.zeros(rows, np.int64))
-        scratch = np.empty(room, np.uint32), np.empty(room, np.uint32), np.empty(room, np.uint64)
-        compiled.signatures(buffer, offsets, sides, _FACTORS, _TERMS, signed.values, signed.tokens, *scratch)
+        rows, longest = (len(offsets) - 1) // sides, _longest(offsets) + 4
+        values = (room or Room()).take("signatures", rows * PERMUTATIONS, np.uint32).reshape(rows, PERMUTATIONS)
+        values.fill(0xFFFFFFFF)
+        signed = Signatures(values, np.zeros(rows, np.int64))
+        scratch = np.empty(longest, np.uint32), np.empty(longest, np.uint32), np.empty(longest, np.uint64)
+        compiled.signatures(buffer, offsets, sides, _FACTORS, _TERMS, values, signed.tokens, *scratch)
         return signed
     rows = len(texts) // sides
     values = np.full((rows, PERMUTATIONS), 0xFFFFFFFF, np.uint32)

@@ -57,7 +57,7 @@ def gather(
 def read(data: bytes | memoryview, *, encode: bool = True, room: Room | None = None) -> Bare:
     """Read lines, each of which ends in a line feed; none of them if they are not UTF-8.
 
-    Without `encode` there are no lines for an output. `text` and `encoded` stand in `room`, if it is given: until it is
+    Without `encode` there are no lines for an output. Texts and what is written of them stand in `room`, until that is
     given again.
     """
     room = room or Room()
@@ -69,6 +69,8 @@ def read(data: bytes | memoryview, *, encode: bool = True, room: Room | None = N
         return Bare(begins, np.zeros_like(begins), none, np.zeros(1, np.int64), none, none, np.zeros_like(begins))
     begins, messages, sizes = (np.zeros(lines, np.int64) for _ in range(3))
     text, encoded = room.take("text", len(data)), room.take("encoded", len(data) * encode)
-    ends, roles, places = np.zeros(most + 1, np.int64), np.zeros(most, np.uint8), np.empty((most, 2), np.int64)
+    ends, roles = room.take("ends", most + 1, np.int64), room.take("roles", most)
+    places = room.take("places", 2 * most, np.int64).reshape(most, 2)
+    ends[0] = 0
     count, size, written = bare_kernel.read(buffer, begins, text, ends, roles, messages, encoded, sizes, places)
     return Bare(begins, messages, text[:size], ends[: count + 1], roles[:count], encoded[:written], sizes)

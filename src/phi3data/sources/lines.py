@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _CHUNK = 2**20
-_PIECE = 2**20  # bytes that are looked at at a time: what is made of them stays in the processor's cache
+_PIECE = 2**21  # bytes that are looked at at a time: what is made of them stays in the processor's cache
 
 
 def shards(source: Source, size: int) -> Iterator[tuple[int, int, int, int]]:
@@ -33,28 +33,31 @@ class Piece(msgspec.Struct, frozen=True):
     """
 
     start: int
-    data: bytes
+    data: bytes | memoryview
     ended: bool = True
     too_long: int = 0
 
     @property
     def total(self) -> int:
         """How many lines these are."""
-        return self.data.count(b"\n") + bool(self.too_long)
+        return bytes(self.data).count(b"\n") + bool(self.too_long)
 
     @property
     def lines(self) -> list[bytes]:
         """The lines without their ends."""
-        return self.data[:-1].split(b"\n") if self.data else []
+        return bytes(self.data[:-1]).split(b"\n") if self.data else []
 
     @property
     def last(self) -> int:
         """The place of the line that has no end, -1 if each has one."""
-        return -1 if self.ended or self.too_long else self.data.count(b"\n") - 1
+        return -1 if self.ended or self.too_long else self.total - 1
 
 
-def pieces(source: Source, shard: Shard) -> Iterator[Piece]:
-    """Yield the lines whose first byte lies in the shard, about a mebibyte at a time."""
+def pieces(source: Source, shard: Shard, *, lent: bool = False) -> Iterator[Piece]:
+    """Yield the lines whose first byte lies in the shard, some mebibytes at a time.
+
+    The bytes of one that is only `lent` are others when the next one is asked for.
+    """
     with Path(source.path).open("rb", buffering=0) as file:
         start = _first_line(file, source, shard)
         if start is None:
@@ -63,15 +66,15 @@ def pieces(source: Source, shard: Shard) -> Iterator[Piece]:
         left, buffer, held = shard.end - start, bytearray(_PIECE), 0  # so many bytes are of a line that is not complete
         while left:
             if held == len(buffer):
-                buffer += bytes(_PIECE)
-            with memoryview(buffer) as view, view[held : held + left] as free:
-                size = file.readinto(free)
-                end, left = held + size, left - size if size else 0
-                whole = buffer.rfind(b"\n", held, end) + 1
-                if whole:
-                    yield Piece(start, bytes(view[:whole]))
-                    view[: end - whole] = view[whole:end]
-                start, held = start + whole, end - whole
+                buffer = buffer + bytes(_PIECE)  # another one: of this one a piece may be in use
+            view = memoryview(buffer)
+            size = file.readinto(view[held : held + left])
+            end, left = held + size, left - size if size else 0
+            whole = buffer.rfind(b"\n", held, end) + 1
+            if whole:
+                yield Piece(start, view[:whole] if lent else bytes(view[:whole]))
+                view[: end - whole] = view[whole:end]
+            start, held = start + whole, end - whole
         if held:
             rest, length, ended = _rest_of_line(file, held)
             is_long = length > MAX_RECORD

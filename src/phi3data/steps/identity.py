@@ -42,8 +42,8 @@ class Identities(NamedTuple):
     size: NDArray[np.int64]
 
 
-def normal(texts: Texts) -> Texts:
-    """Return `normalise` of each text; these texts are as they are."""
+def normal(texts: Texts, room: Room | None = None) -> Texts:
+    """Return `normalise` of each text, in `room`; these texts are as they are."""
     known = characters()
     beyond = np.empty(len(texts.ends) - 1, np.bool_)
     identity_kernel.beyond(texts.data, texts.ends, known, beyond)
@@ -52,21 +52,26 @@ def normal(texts: Texts) -> Texts:
     places = zip(texts.ends[which].tolist(), texts.ends[which + 1].tolist(), strict=True)
     others = [normalise(str(data[start:end], "utf-8")).encode() for start, end in places]
     other_ends = _ends([len(text) for text in others])
-    out, ends = np.empty(len(texts.data) + int(other_ends[-1]), np.uint8), np.zeros(len(texts.ends), np.int64)
+    out = (room or Room()).take("normal", len(texts.data) + int(other_ends[-1]))
+    ends = np.zeros(len(texts.ends), np.int64)
     joined = np.frombuffer(b"".join(others), np.uint8)
     identity_kernel.fold(texts.data, texts.ends, joined, other_ends, which, known, out, ends)
     return Texts(out, ends)
 
 
-def sides(normal: Texts, roles: NDArray[np.uint8], rows: NDArray[np.int64]) -> Texts:
-    """Return two texts a row, of what is asked and of what is answered, from the normal forms of the messages."""
-    data, ends = np.empty(int(normal.ends[-1]) + len(roles), np.uint8), np.zeros(2 * len(rows) - 1, np.int64)
+def sides(normal: Texts, roles: NDArray[np.uint8], rows: NDArray[np.int64], room: Room | None = None) -> Texts:
+    """Return two texts a row, of what is asked and of what is answered, from the normal forms of the messages.
+
+    They stand in `room`.
+    """
+    data = (room or Room()).take("sides", int(normal.ends[-1]) + len(roles))
+    ends = np.zeros(2 * len(rows) - 1, np.int64)
     identity_kernel.sides(normal.data, normal.ends, roles, rows, data, ends)
     return Texts(data, ends)
 
 
 def identities(
-    texts: Texts, normal: Texts, roles: NDArray[np.uint8], rows: NDArray[np.int64], *, room: Room | None = None
+    texts: Texts, normal: Texts, roles: NDArray[np.uint8], rows: NDArray[np.int64], room: Room | None = None
 ) -> Identities:
     """Say what rows equal whose messages are a role (0 to 2: system, user, assistant) and a text each.
 

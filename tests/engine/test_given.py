@@ -109,6 +109,8 @@ def test_a_group_of_a_given_file_is_not_trained_on_and_balance_leaves_the_file_a
     assert [row["messages"] for row in prepared.validation] == [row["messages"] for row in mine]
     kinds = Counter(evidence.get("kind") for step, _, evidence in gone(prepared).values() if step == "split")
     assert kinds == {"group": 12}
+    assert sum(one.validation for one in prepared.profile.labels) == len(mine)
+    assert sum(one.train for one in prepared.profile.labels) == len(prepared.train)
     assert len(prepared.train) == 10
     assert 3 <= len(prepared.test) <= 6
 

@@ -452,3 +452,20 @@ def test_only_what_is_named_is_waited_for(jsonl: Any, tmp_path: Path, monkeypatc
     assert len(synced) == len(named)
     phi3data.dedup(path, output=tmp_path / "all")
     assert len(synced) > len(named) + 10
+
+
+def test_a_step_counts_what_the_report_of_all_counts(tmp_path: Path) -> None:
+    rows = [chat("What\u200b is it?", f"It is{' ' * (n % 3)}number {n // 2}.") for n in range(20)]
+    rows += [chat("And this?", ""), chat("nan", "An answer.")]
+    path, against = tmp_path / "rows.jsonl", tmp_path / "against.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows) + "{\n")
+    against.write_text(json.dumps(rows[0]) + "\n" + json.dumps(chat("Other\u200b?", "Yes.")) + "\n")
+    for other in (None, [against]):
+        profile = phi3data.dedup(path, against=other).profile if other else phi3data.prepare(path).profile
+        recipe: Any = api.only(("dedup",)) if other else {}
+        told = api.files(path, recipe, {"train.jsonl": tmp_path / "out.jsonl"}, against=other)
+        counts = ("rows_in", "rows_kept", "rows_changed", "rows_dropped", "rows_added")
+        assert [getattr(told, name) for name in counts] == [getattr(profile, name) for name in counts]
+        assert told.dropped == profile.dropped
+        assert told.rows_dropped
+        assert bool(told.rows_changed) == (other is None)

@@ -18,7 +18,12 @@ TEXTS = st.lists(
 )
 
 
-@given(TEXTS)
+# Blocks of 64 bytes, and words of 8, end anywhere in these.
+_WORD = st.text(st.sampled_from("abcdefgh"), min_size=1, max_size=30) | st.sampled_from(["中文", "é", "€uro", "한"])
+LONG = st.lists(st.lists(_WORD, max_size=40).map(" ".join), min_size=1, max_size=4)
+
+
+@given(TEXTS | LONG)
 def test_kernels_do_what_numpy_does(found: list[str]) -> None:
     normalised = [normalise(text.encode("utf-8", "ignore").decode()) for text in found]
     for sides in (1, len(normalised)):
@@ -35,13 +40,22 @@ def test_kernels_do_what_numpy_does(found: list[str]) -> None:
         assert counts[0][1] == slow.sizes[0]
 
 
-@given(TEXTS)
+@given(TEXTS | LONG)
 def test_texts_of_an_arrow_array_are_normalised(found: list[str]) -> None:
     given_texts = [text.encode("utf-8", "ignore").decode() for text in found]
     expected = texts.signatures([normalise(text) for text in given_texts], kernel=True)
     for array in (pa.array(given_texts), pa.array(["x", *given_texts], pa.large_string())[1:]):
         for kernel in (True, False):
             assert np.array_equal(texts.signatures(array, kernel=kernel).values, expected.values)
+
+
+@pytest.mark.parametrize("before", ["", "word " * 20])
+def test_every_character_of_ascii_is_a_space_or_part_of_a_word(before: str) -> None:
+    for code in range(128):
+        text = f"{before}ab{chr(code)}cd"
+        found = texts.signatures(pa.array([text]), kernel=True)
+        assert found.tokens.tolist() == [len(text.split())]
+        assert np.array_equal(found.values, texts.signatures([normalise(text)], kernel=False).values)
 
 
 @pytest.mark.parametrize(

@@ -239,3 +239,29 @@ def test_a_record_over_the_limit_is_a_finding_and_costs_no_neighbour(
         ]
         assert found[1][0].length > 300_000
         assert [record for _, _, record in found] == [0, 1, 2]
+
+
+@given(
+    st.lists(st.binary(max_size=60).map(lambda data: data.replace(b"\n", b" ")), max_size=12),
+    st.booleans(),
+    st.integers(1, 40),
+    st.integers(1, 200),
+    st.booleans(),
+)
+def test_pieces_are_the_lines_of_their_shards(
+    tmp_path_factory: pytest.TempPathFactory, found: list[bytes], ended: bool, piece: int, size: int, lent: bool
+) -> None:
+    path = tmp_path_factory.mktemp("pieces") / "rows.jsonl"
+    path.write_bytes(b"\n".join(found) + b"\n" * ended)
+    item = source(path, "lines")
+    data, starts = b"", []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lines, "_PIECE", piece)
+        patch.setattr(lines, "MAX_RECORD", 45)
+        for number, cut in enumerate(lines.shards(item, size)):
+            for one in lines.pieces(item, Shard(number, 0, *cut), lent=lent):
+                starts.append((one.start, len(data)))
+                data += b"x" * one.too_long + b"\n" if one.too_long else bytes(one.data)
+    expected = [line if len(line) <= 45 else b"x" * len(line) for line in path.read_bytes().split(b"\n")]
+    assert data.split(b"\n")[:-1] == (expected if expected[-1] else expected[:-1])
+    assert all(start == place for start, place in starts)

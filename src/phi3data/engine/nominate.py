@@ -35,14 +35,18 @@ class _Keys(NamedTuple):
 
     def of(self, wanted: list[int], here: Submit) -> dict[int, NDArray[np.uint32]]:
         """Return the keys of some bands."""
+        ends = np.cumsum([0, *(len(places) for _, places in self.files)])
+        out = np.empty((len(wanted), ends[-1]), np.uint32)
 
-        def keys(file: tuple[Path, NDArray[np.int32]]) -> list[NDArray[np.uint32]]:
-            path, places = file
+        def fill(number: int) -> None:
+            path, places = self.files[number]
             held = np.asarray(np.load(path, mmap_mode="r"))
-            return [held[band][places] for band in wanted]
+            for band, keys in zip(wanted, out, strict=True):
+                np.take(held[band], places, out=keys[ends[number] : ends[number + 1]], mode="clip")  # without a copy
 
-        parts = in_order(here, keys, self.files)
-        return dict(zip(wanted, map(np.concatenate, zip(*parts, strict=True)), strict=True))
+        for _ in in_order(here, fill, range(len(self.files))):
+            pass
+        return dict(zip(wanted, out, strict=True))
 
 
 def _keys(seqs: NDArray[np.int64], examined: Path) -> _Keys:
@@ -65,9 +69,11 @@ def nominate(connection: duckdb.DuckDBPyConnection, examined: Path, here: Submit
     found, many = [np.zeros(0, np.uint64)], np.zeros(len(seqs), np.bool_)
     keys = _keys(seqs, examined) if len(seqs) else _Keys([])
     step = max(1, min(BANDS, _KEYS // max(1, len(seqs))))
+    columns: dict[int, NDArray[np.uint32]] = {}
     for first in range(0, BANDS if len(seqs) else 0, step):
         together = list(range(first, min(first + step, BANDS)))
-        columns = keys.of(together, here)
+        columns.clear()  # before there are others
+        columns |= keys.of(together, here)
         for band, (near, crowd) in zip(together, in_order(here, buckets.pairs, columns.values()), strict=True):
             found.append(near)
             if len(crowd.rows):
@@ -78,6 +84,7 @@ def nominate(connection: duckdb.DuckDBPyConnection, examined: Path, here: Submit
                 found.append(buckets.thinned(crowd, following[crowd.rows], ids, places))
             if sum(map(len, found[1:])) > max(_PAIRS, len(found[0])):
                 found = [buckets.distinct(found)]
+    columns.clear()
     crowded = np.flatnonzero(many)
     one, other = buckets.unpacked(buckets.distinct(found))
     _table(connection, "nominated", {"one": seqs[one], "other": seqs[other]})

@@ -31,14 +31,16 @@ def pairs(keys: NDArray[np.uint32]) -> tuple[NDArray[np.uint64], Crowd]:
 
     `keys` are those of one band, one a row.
     """
-    packed = (keys.astype(np.uint64) << _HALF) | np.arange(len(keys), dtype=np.uint64)
+    packed = keys.astype("<u8")
+    packed <<= _HALF
+    packed |= np.arange(len(keys), dtype=np.uint64)
     packed.sort()
-    key, rows = (packed >> _HALF).astype(np.uint32), packed.astype(np.uint32).astype(np.int64)
+    rows, key = packed.view("<u4").reshape(-1, 2).T  # as they stand in memory: a copy of each would take as much
     same = key[1:] == key[:-1]
     shared = np.zeros(len(key), np.bool_)
     shared[1:] |= same
     shared[:-1] |= same
-    key, rows = key[shared], rows[shared]
+    key, rows = key[shared], rows[shared].astype(np.int64)
     starts = np.flatnonzero(np.append(True, key[1:] != key[:-1])) if len(key) else np.zeros(0, np.int64)
     sizes = np.diff(np.append(starts, len(key)))
     bucket, few = np.repeat(np.arange(len(sizes)), sizes), np.repeat(sizes <= MOST, sizes)

@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+_PAIRS = 50_000  # that are looked at at a time
+
+
 def components(pairs: NDArray[np.int64], rows: int) -> NDArray[np.int64]:
     """Return for each of `rows` rows the smallest row that pairs (shape (pairs, 2)) connect it with: itself if none."""
     label = np.arange(rows, dtype=np.int64)
@@ -43,10 +46,13 @@ def keepers(
     turn = np.empty(len(protected), np.int64)
     turn[rank] = np.arange(len(protected))
     by_turn = np.argsort(turn[ends[:, 0]], kind="stable")
-    # Lists: to look at numbers of an array one by one takes several times as long.
+    # Lists, of some pairs at a time: to look at numbers of an array one by one takes several times as long.
     kept, score = [-1] * len(protected), [0.0] * len(protected)
     turns, stays = turn.tolist(), protected.tolist()
-    for (row, other), value in zip(ends[by_turn].tolist(), values[by_turn].tolist(), strict=True):
-        if kept[row] < 0 and not stays[row] and turns[other] < turns[row] and kept[other] < 0:
-            kept[row], score[row] = other, value
+    for start in range(0, len(by_turn), _PAIRS):
+        part = by_turn[start : start + _PAIRS]
+        some = zip(ends[part, 0].tolist(), ends[part, 1].tolist(), values[part].tolist(), strict=True)
+        for row, other, value in some:
+            if kept[row] < 0 and not stays[row] and turns[other] < turns[row] and kept[other] < 0:
+                kept[row], score[row] = other, value
     return np.array(kept, np.int64), np.array(score)

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import threading
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import DTypeLike, NDArray
 
-
-_MOST = 2**24  # bytes of an array that are kept
-_threads = threading.local()
+_MOST = 2**24  # bytes of an array that is kept
 
 
 class Room:
@@ -24,17 +24,25 @@ class Room:
     def take(self, name: str, size: int, kind: DTypeLike = np.uint8) -> NDArray[Any]:
         """Return an array of so many numbers, each of which may be any."""
         wanted = size * np.dtype(kind).itemsize
+        if wanted > _MOST:
+            return np.empty(size, kind)
         held = self._held.get(name)
         if held is None or len(held) < wanted:
-            held = np.empty(wanted + wanted // 8, np.uint8)
-            if len(held) <= _MOST:
-                self._held[name] = held
+            held = self._held[name] = np.empty(wanted + wanted // 8, np.uint8)
         return held[:wanted].view(kind)
 
 
-def own() -> Room:
-    """Return the room of this thread."""
-    if not hasattr(_threads, "room"):
-        _threads.room = Room()
-    room: Room = _threads.room
-    return room
+_spare: list[Room] = []
+
+
+@contextmanager
+def lent() -> Iterator[Room]:
+    """Lend a room that nobody uses, with the arrays that it has from before."""
+    room = _spare.pop() if _spare else Room()
+    yield room
+    _spare.append(room)
+
+
+def release() -> None:
+    """Give back the memory of the rooms that nobody uses."""
+    _spare.clear()

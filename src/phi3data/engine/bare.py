@@ -17,7 +17,7 @@ from phi3data.engine.batch import Batch, places
 from phi3data.engine.conversations import converted, is_plain
 from phi3data.engine.examine import Summary, examine_rows, finish, sidecar
 from phi3data.engine.facts import ROW_BITS, Keys, Part, table
-from phi3data.room import Room, own
+from phi3data.room import Room, lent
 from phi3data.similarity import bands, texts
 from phi3data.sources import bare, lines
 from phi3data.sources.reader import Reader
@@ -50,7 +50,13 @@ def examine_bare(
     shard: Shard, source: Source, recipe: Recipe, tokenizer: count.TokenizerRef, folder: Path
 ) -> Summary | None:
     """Examine a shard; write its rows, its facts and, last, its summary to `folder`. None where it does not suit."""
-    room = own()
+    with lent() as room:
+        return _examine(shard, source, recipe, tokenizer, folder, room)
+
+
+def _examine(
+    shard: Shard, source: Source, recipe: Recipe, tokenizer: count.TokenizerRef, folder: Path, room: Room
+) -> Summary | None:
     read = ((piece, bare.read(piece.data, room=room)) for piece in lines.pieces(source, shard, lent=True))
     first = [*islice(read, 1)]
     if any(np.count_nonzero(found.messages) < _LEAST * len(found.messages) for _, found in first):

@@ -194,11 +194,10 @@ def _near(
     connection.execute("CREATE TEMP VIEW candidates AS SELECT * FROM signed ANTI JOIN removed USING (seq)")
     for number in range(_ROUNDS):
         crowded = _candidates(connection, examined, here, with_label=bool(targets.target(recipe.target).label_key))
-        nodes, pairs = _numbered(connection)
-        if not len(pairs):
-            break
         part = folder / f"{number}"
-        batches = verify.plan(nodes, pairs, part)
+        batches = verify.plan(*_numbered(connection), part)
+        if not batches:
+            break
         tasks = [(n, (part, n, examined, dedup.scope, dedup.threshold - MARGIN)) for n in range(batches)]
         edges = [part / f"{n:06d}.edges.parquet" for n in range(batches)]
         todo = [task for task in tasks if not edges[task[0]].exists()]
@@ -206,8 +205,7 @@ def _near(
         progress.advance(batches - len(todo), 0)
         for _ in each(submit, verify.verify, todo):
             progress.advance(1, 0)
-        verified = pa.concat_tables([arrow.read(path) for path in edges])
-        connection.register("verified", verified)
+        connection.register("verified", pa.concat_tables([arrow.read(path) for path in edges]))
         # What was compared before was compared among more rows, which tell a template better.
         connection.execute(
             """
@@ -216,9 +214,10 @@ def _near(
             ANTI JOIN compared USING (one, other)
             """
         )
-        connection.execute("INSERT INTO compared SELECT one, other FROM pairs")
+        connection.unregister("verified")
         if not crowded or not _choose(connection, order, dedup.threshold):
             break
+        connection.execute("INSERT INTO compared SELECT one, other FROM pairs")
         connection.execute("INSERT INTO crowd SELECT seq FROM crowded ANTI JOIN crowd USING (seq)")
         connection.execute(
             """
@@ -226,6 +225,7 @@ def _near(
             SELECT * FROM signed SEMI JOIN crowd USING (seq) ANTI JOIN removed USING (seq) ANTI JOIN near USING (seq)
             """
         )
+    connection.execute("DROP TABLE pairs; DROP TABLE compared")
     _choose(connection, order, dedup.threshold)
     connection.execute("INSERT INTO removed SELECT seq, keeper, 'near', score FROM near")
     return crowded
@@ -246,6 +246,7 @@ def _candidates(connection: duckdb.DuckDBPyConnection, examined: Path, here: Sub
     connection.execute(
         f"CREATE OR REPLACE TEMP TABLE pairs AS SELECT one, other FROM nominated {same_label}"  # noqa: S608 (ours)
     )
+    connection.execute("DROP TABLE nominated")  # here and below: a table that nobody reads takes memory
     return crowded
 
 
@@ -265,7 +266,9 @@ def _numbered(connection: duckdb.DuckDBPyConnection) -> tuple[verify.Nodes, NDAr
         FROM pairs JOIN nodes AS a ON a.seq = pairs.one JOIN nodes AS b ON b.seq = pairs.other
         """
     )
-    return verify.Nodes(*nodes), np.column_stack(arrow.fetched(pairs))
+    ends = np.column_stack(arrow.fetched(pairs))
+    connection.execute("DROP TABLE nodes")
+    return verify.Nodes(*nodes), ends
 
 
 def _choose(connection: duckdb.DuckDBPyConnection, order: str, threshold: float) -> bool:

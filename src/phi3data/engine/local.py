@@ -23,6 +23,7 @@ from phi3data.engine.recipe import Recipe, to_toml
 from phi3data.engine.work import OUTPUTS, Work, disk_errors
 from phi3data.engine.write import LEDGER, Place, done, prepare_splits, write
 from phi3data.errors import InputError, UsageError
+from phi3data.room import release
 from phi3data.similarity import texts
 from phi3data.sources.files import CHUNK, digest, whole
 from phi3data.sources.inputs import find
@@ -42,6 +43,9 @@ if TYPE_CHECKING:
 
     from phi3data.sources.inputs import Input
     from phi3data.workers import Submit
+
+
+_FEW = 2  # shards that may be examined before DuckDB is loaded
 
 
 class Progress(Protocol):
@@ -248,15 +252,18 @@ def _examine(
         else:
             todo.append((shard, (shard, sources[shard.source], recipes[shard.source], tokenizer, folder)))
     light = [task for task in todo if suits(task[0], *task[1][1:3])]
-    ready = False
+    ready = bool(todo) and len(light) <= _FEW
+    if ready:
+        load("duckdb")  # which decides: 0.1 s while rows are examined
     for function, submit, tasks in ((examine_bare, here, light), (examine, processes, todo)):
         for shard, summary in each(submit, function, [task for task in tasks if task[0].index not in summaries]):
             if summary is not None:
                 summaries[shard.index] = summary
                 progress.advance(shard.end - shard.start, summary.rows)
             if not ready:
-                load("duckdb")  # 0.1 s, while more rows are examined
+                load("duckdb")  # not before: threads that load their kernels would wait for it
                 ready = True
+    release()
     return [summaries[shard.index] for shard in shards]
 
 

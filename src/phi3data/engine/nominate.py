@@ -80,8 +80,8 @@ def nominate(connection: duckdb.DuckDBPyConnection, examined: Path, here: Submit
                 many[crowd.rows] = True
                 ids, places = _wanted(connection, seqs[crowd.rows])
                 after = (band + 1) % BANDS
-                following = columns[after] if after in columns else keys.of([after], here)[after]
-                found.append(buckets.thinned(crowd, following[crowd.rows], ids, places))
+                following = (columns[after] if after in columns else keys.of([after], here)[after])[crowd.rows]
+                found.append(buckets.thinned(crowd, following, ids, places))
             if sum(map(len, found[1:])) > max(_PAIRS, len(found[0])):
                 found = [buckets.distinct(found)]
     columns.clear()

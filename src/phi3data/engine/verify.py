@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from phi3data import arrow
 from phi3data.chat import Message
 from phi3data.engine.facts import ROW_BITS
+from phi3data.errors import OutputError
 from phi3data.similarity.compare import scores
 from phi3data.similarity.groups import components
 from phi3data.similarity.texts import Sets, Texts, pays, sets
@@ -104,17 +105,14 @@ def verify(folder: Path, number: int, examined: Path, scope: Scope, floor: float
 def _sets(nodes: pa.Table, examined: Path, scope: Scope) -> Sets:
     """Return two sets of shingles for each row: of what it asks, and of what it answers."""
     size = int(arrow.numbers(nodes["row_length"]).sum())
-    kernel = pays(size)
+    kernel = scope == "conversation" and pays(size)
     data, starts = _lines(nodes, examined, kernel=kernel)
     sizes = [np.zeros(1, np.int64)]
     room, end = np.empty(size, np.uint64), 0  # most of it is never touched, and takes no memory
     for first in range(0, len(nodes), _ROWS):
         edges = starts[first : first + _ROWS + 1]
         lines = Texts(data[edges[0] : edges[-1]], edges - edges[0])
-        if kernel and scope == "conversation":
-            made = _read_sets(lines, room[end:])
-        else:
-            made = _decoded_sets(lines, np.arange(len(edges) - 1), scope)
+        made = _read_sets(lines, room[end:]) if kernel else _decoded_sets(lines, np.arange(len(edges) - 1), scope)
         sizes.append(made.sizes)
         before, end = end, end + len(made.hashes)
         if not np.may_share_memory(made.hashes, room):
@@ -125,8 +123,8 @@ def _sets(nodes: pa.Table, examined: Path, scope: Scope) -> Sets:
 
 
 def _decoded_sets(lines: Texts, which: NDArray[np.int64], scope: Scope) -> Sets:
-    places = zip(lines.ends[which].tolist(), lines.ends[which + 1].tolist(), strict=True)
-    return sets([side for start, end in places for side in sides(_decode(lines.data[start:end].data).messages, scope)])
+    data, places = lines.data.data, zip(lines.ends[which].tolist(), lines.ends[which + 1].tolist(), strict=True)
+    return sets([side for start, end in places for side in sides(_decode(data[start:end]).messages, scope)])
 
 
 def _read_sets(lines: Texts, room: NDArray[np.uint64]) -> Sets:
@@ -152,10 +150,10 @@ def _lines(nodes: pa.Table, examined: Path, *, kernel: bool) -> Texts:
     order = np.argsort(seq)
     shards = seq[order] >> ROW_BITS
     for mine in np.split(order, np.flatnonzero(np.diff(shards)) + 1):
-        with (
-            (examined / f"{seq[mine[0]] >> ROW_BITS:06d}.rows").open("rb", buffering=0) as file,
-            mmap(file.fileno(), 0, access=ACCESS_READ) as rows,
-        ):
+        path = examined / f"{seq[mine[0]] >> ROW_BITS:06d}.rows"
+        with path.open("rb", buffering=0) as file, mmap(file.fileno(), 0, access=ACCESS_READ) as rows:
+            if (offset[mine] + length[mine]).max() > len(rows):  # nobody looks at it again: a kernel would read on
+                raise OutputError(f"{path}: is shorter than it was written: remove {path.parent.parent}, run it again")
             copy(rows, offset[mine], length[mine], data, ends[mine])
     return Texts(data, ends)
 

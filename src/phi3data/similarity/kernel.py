@@ -79,7 +79,7 @@ def _crc_of_8(x: Number) -> Number:
 
 @inlined
 def _token(data: Number, start: Number, end: Number) -> Number:
-    """Return the CRC of a token, eight bytes at once, the last of them with those before them. It is not empty."""
+    """Return the CRC of a token, eight bytes at once, the last of them with those before them. No token is empty."""
     crc = np.uint64(0xFFFFFFFF)
     while end - start > 8:
         crc = _crc_of_8(load64(data, start) ^ crc)

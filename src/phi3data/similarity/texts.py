@@ -72,8 +72,8 @@ def signatures(
     """Return the signatures of rows of `sides` texts each, which follow one another in `texts`.
 
     The texts are normalised; an Arrow array may have them as they are. The shingles of different sides are never equal.
-    `kernel` chooses how they are made, and changes nothing of what is made. They stand in `room`, until that is given
-    again.
+    `kernel` chooses how they are made, and changes nothing of what is made. Kernels write their values to `room`, where
+    they stand until it is given again.
     """
     if isinstance(texts, Texts) or (_with_kernel(texts) if kernel is None else kernel):
         buffer, offsets = _buffers(texts)

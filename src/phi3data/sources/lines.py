@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _CHUNK = 2**20
-_PIECE = 2**21  # bytes that are looked at at a time: what is made of them stays in the processor's cache
+_PIECE = 2**21  # bytes that are looked at at a time: of one, two and four mebibytes the fastest for `dedup`
 
 
 def shards(source: Source, size: int) -> Iterator[tuple[int, int, int, int]]:
@@ -63,12 +63,13 @@ def pieces(source: Source, shard: Shard, *, lent: bool = False) -> Iterator[Piec
         if start is None:
             return
         file.seek(start)
-        left, buffer, held = shard.end - start, bytearray(_PIECE), 0  # so many bytes are of a line that is not complete
+        left = shard.end - start
+        buffer, held = bytearray(min(_PIECE, left)), 0  # so many bytes are of a line that is not complete
         while left:
             if held == len(buffer):
-                buffer = buffer + bytes(_PIECE)  # another one: of this one a piece may be in use
+                buffer = buffer + bytes(held)  # another one: views of this one are in use
             view = memoryview(buffer)
-            size = file.readinto(view[held : held + left])
+            size = file.readinto(view[held : held + min(_PIECE, left)])
             end, left = held + size, left - size if size else 0
             whole = buffer.rfind(b"\n", held, end) + 1
             if whole:

@@ -95,10 +95,6 @@ if TYPE_CHECKING:
         """Return the place of the lowest bit that is set; one is."""
         ...
 
-    def copy32(source: Number, start: Number, target: Number, to: Number) -> None:
-        """Copy the 32 bytes from byte number `start` on to those from byte number `to` on."""
-        ...
-
 else:
 
     @njit(forceinline=True)
@@ -177,19 +173,6 @@ else:
 
         return types.int64(types.uint64), generate
 
-    @intrinsic
-    def copy32(_context, source, start, target, to):  # noqa: ARG001 (they are in `arguments`)
-        """Copy 32 bytes, in one step where the processor has vectors of as many. Nothing is checked."""
-        vector = ir.VectorType(ir.IntType(8), 32)
-
-        def generate(context, builder, _, arguments):
-            places = (builder.add(*arguments[:2]), builder.add(*arguments[2:]))
-            from_, to_ = (builder.inttoptr(place, vector.as_pointer()) for place in places)
-            builder.store(builder.load(from_, align=1), to_, align=1)
-            return context.get_dummy_value()
-
-        return types.void(types.uintp, types.intp, types.uintp, types.intp), generate
-
 
 @inlined
 def point_at(text: Number, at: Number) -> Number:
@@ -205,11 +188,7 @@ def point_at(text: Number, at: Number) -> Number:
 
 @inlined
 def copied(source: Number, start: Number, end: Number, target: Number, to: Number) -> Number:
-    """Copy bytes to where none of them stand, many at a time, and return where they end."""
-    while start + 32 <= end:
-        copy32(source, start, target, to)
-        start += 32
-        to += 32
+    """Copy bytes to where none of them stand, eight at a time, and return where they end."""
     while start + 8 <= end:
         store64(target, to, load64(source, start))
         start += 8

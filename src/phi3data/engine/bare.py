@@ -57,7 +57,7 @@ def examine_bare(
 def _examine(
     shard: Shard, source: Source, recipe: Recipe, tokenizer: count.TokenizerRef, folder: Path, room: Room
 ) -> Summary | None:
-    read = ((piece, bare.read(piece.data, room=room)) for piece in lines.pieces(source, shard, lent=True))
+    read = ((piece, bare.read(piece.data, room=room)) for piece in lines.lent(source, shard))
     first = [*islice(read, 1)]
     if any(np.count_nonzero(found.messages) < _LEAST * len(found.messages) for _, found in first):
         return None
@@ -80,7 +80,7 @@ def _examine(
     return finish(shard, summary, folder)
 
 
-def _left(piece: Piece, line: int, found: Bare, reader: Reader) -> Iterator[tuple[Raw, Found]]:
+def _left(piece: Piece[memoryview], line: int, found: Bare, reader: Reader) -> Iterator[tuple[Raw, Found]]:
     """Yield the lines that were not read, as `conversations` does; `line` is the number of the first one of all."""
     if piece.too_long:
         raw = lines.overlong(piece, line)
@@ -93,7 +93,9 @@ def _left(piece: Piece, line: int, found: Bare, reader: Reader) -> Iterator[tupl
         yield raw, converted(raw, reader)
 
 
-def _part(shard: Shard, recipe: Recipe, piece: Piece, line: int, first: int, found: Bare, room: Room) -> Part:
+def _part(
+    shard: Shard, recipe: Recipe, piece: Piece[memoryview], line: int, first: int, found: Bare, room: Room
+) -> Part:
     """Return the rows that were read, numbered from `first`; `line` is the number of the piece's first line."""
     read = np.flatnonzero(found.messages)
     rows = np.append(0, np.cumsum(found.messages[read]))

@@ -16,7 +16,6 @@ import pyarrow.parquet as pq
 from phi3data import arrow
 from phi3data.chat import Message
 from phi3data.engine.facts import ROW_BITS
-from phi3data.errors import OutputError
 from phi3data.similarity.compare import scores
 from phi3data.similarity.groups import components
 from phi3data.similarity.texts import Sets, Texts, pays, sets
@@ -104,15 +103,13 @@ def verify(folder: Path, number: int, examined: Path, scope: Scope, floor: float
 
 def _sets(nodes: pa.Table, examined: Path, scope: Scope) -> Sets:
     """Return two sets of shingles for each row: of what it asks, and of what it answers."""
-    size = int(arrow.numbers(nodes["row_length"]).sum())
-    kernel = scope == "conversation" and pays(size)
-    data, starts = _lines(nodes, examined, kernel=kernel)
+    lines = _lines(nodes, examined)
+    kernel = scope == "conversation" and pays(sum(map(len, lines)))
+    of = _read_sets if kernel else _decoded_sets
     sizes = [np.zeros(1, np.int64)]
-    room, end = np.empty(size, np.uint64), 0  # most of it is never touched, and takes no memory
-    for first in range(0, len(nodes), _ROWS):
-        edges = starts[first : first + _ROWS + 1]
-        lines = Texts(data[edges[0] : edges[-1]], edges - edges[0])
-        made = _read_sets(lines, room[end:]) if kernel else _decoded_sets(lines, np.arange(len(edges) - 1), scope)
+    room, end = np.empty(sum(map(len, lines)), np.uint64), 0  # most of it is never touched, and takes no memory
+    for start in range(0, len(lines), _ROWS):
+        made = of(lines[start : start + _ROWS], scope, room[end:])
         sizes.append(made.sizes)
         before, end = end, end + len(made.hashes)
         if not np.may_share_memory(made.hashes, room):
@@ -122,51 +119,39 @@ def _sets(nodes: pa.Table, examined: Path, scope: Scope) -> Sets:
     return Sets(room[:end], np.cumsum(np.concatenate(sizes)))
 
 
-def _decoded_sets(lines: Texts, which: NDArray[np.int64], scope: Scope) -> Sets:
-    data, places = lines.data.data, zip(lines.ends[which].tolist(), lines.ends[which + 1].tolist(), strict=True)
-    return sets([side for start, end in places for side in sides(_decode(data[start:end]).messages, scope)])
+def _decoded_sets(lines: list[bytes], scope: Scope, _: NDArray[np.uint64]) -> Sets:
+    return sets([side for line in lines for side in sides(_decode(line).messages, scope)])
 
 
-def _read_sets(lines: Texts, room: NDArray[np.uint64]) -> Sets:
-    """Return the sets of conversations, by kernels where messages are plain: in `room`, if all of them are."""
-    found = bare.read(lines.data.data, encode=False)
+def _read_sets(lines: list[bytes], scope: Scope, room: NDArray[np.uint64]) -> Sets:
+    """Return what `_decoded_sets` does, by kernels where messages are plain: in `room`, if all of them are."""
+    found = bare.read(b"".join(lines), encode=False)
     read, others = np.flatnonzero(found.messages), np.flatnonzero(found.messages == 0)
     rows = np.append(0, np.cumsum(found.messages[read]))
     held = sets(identity.sides(identity.normal(Texts(found.text, found.ends)), found.roles, rows), out=room)
     if not len(others):
         return held
-    more = _decoded_sets(lines, others, "conversation")
+    more = _decoded_sets([lines[place] for place in others.tolist()], scope, room)
     both = Sets(np.concatenate([held.hashes, more.hashes]), np.append(held.starts, held.starts[-1] + more.starts[1:]))
     order = np.argsort(np.concatenate([read, others]))
     return both.take(np.column_stack([2 * order, 2 * order + 1]).ravel())
 
 
-def _lines(nodes: pa.Table, examined: Path, *, kernel: bool) -> Texts:
-    """Read the rows as they are written, from each file in the order in which they stand there."""
+def _lines(nodes: pa.Table, examined: Path) -> list[bytes]:
+    """Read the rows in the order in which they stand on the disk."""
     seq, offset, length = map(arrow.numbers, nodes.columns)
-    ends = np.append(0, np.cumsum(length))
-    data = np.empty(ends[-1], np.uint8)
-    copy = bare.gather if kernel else _copy
+    lines = [b""] * len(seq)
     order = np.argsort(seq)
     shards = seq[order] >> ROW_BITS
     for mine in np.split(order, np.flatnonzero(np.diff(shards)) + 1):
-        path = examined / f"{seq[mine[0]] >> ROW_BITS:06d}.rows"
-        with path.open("rb", buffering=0) as file, mmap(file.fileno(), 0, access=ACCESS_READ) as rows:
-            if (offset[mine] + length[mine]).max() > len(rows):  # nobody looks at it again: a kernel would read on
-                raise OutputError(f"{path}: is shorter than it was written: remove {path.parent.parent}, run it again")
-            copy(rows, offset[mine], length[mine], data, ends[mine])
-    return Texts(data, ends)
-
-
-def _copy(
-    source: mmap,
-    starts: NDArray[np.int64],
-    sizes: NDArray[np.int64],
-    out: NDArray[np.uint8],
-    places: NDArray[np.int64],
-) -> None:
-    for start, size, place in zip(starts.tolist(), sizes.tolist(), places.tolist(), strict=True):
-        out.data[place : place + size] = source[start : start + size]
+        places = zip(mine.tolist(), offset[mine].tolist(), (offset + length)[mine].tolist(), strict=True)
+        with (
+            (examined / f"{seq[mine[0]] >> ROW_BITS:06d}.rows").open("rb", buffering=0) as file,
+            mmap(file.fileno(), 0, access=ACCESS_READ) as rows,
+        ):
+            for place, start, end in places:
+                lines[place] = rows[start:end]
+    return lines
 
 
 def _save(table: pa.Table, path: Path) -> None:

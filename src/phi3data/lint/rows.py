@@ -117,7 +117,7 @@ class _Part:
         else:
             self._read_pieces((piece, None) for piece in lines.pieces(self._job.source, self._job.shard))
 
-    def _read_pieces(self, pieces: Iterable[tuple[lines.Piece, Sifted | None]]) -> None:
+    def _read_pieces(self, pieces: Iterable[tuple[lines.Piece[bytes], Sifted | None]]) -> None:
         """Look at lines, those without an object for each that were sieved."""
         ends = self._facts.line_ends = file.LineEnds()
         for piece, sifted in pieces:
@@ -137,7 +137,7 @@ class _Part:
                 self._read(found, piece.start, piece.last)
         self._record = self._line
 
-    def _sifted(self) -> Iterator[tuple[lines.Piece, Sifted | None]]:
+    def _sifted(self) -> Iterator[tuple[lines.Piece[bytes], Sifted | None]]:
         """Yield lines, and what the kernels say of them; None where one of them is more than messages."""
         from phi3data.lint.sifted import sift
 
@@ -190,7 +190,7 @@ class _Part:
             self._place(_Row(start, len(raw), line + number, line + number, None, raw, found[number]))
         return True
 
-    def _take_sifted(self, piece: lines.Piece, sifted: Sifted) -> None:
+    def _take_sifted(self, piece: lines.Piece[bytes], sifted: Sifted) -> None:
         """Do what `_take_bare` does, without an object for a row."""
         if self._rows:
             self._flush()
@@ -202,7 +202,7 @@ class _Part:
             found.setdefault(number, []).append(finding)
         for number in sorted(found):
             start = int(sifted.begins[number])
-            raw = bytes(piece.data[start : start + int(sizes[number])])
+            raw = piece.data[start : start + int(sizes[number])]
             self._place(_Row(piece.start + start, len(raw), line + number, line + number, None, raw, found[number]))
         self._line += len(sizes)
 

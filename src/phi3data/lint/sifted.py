@@ -24,7 +24,7 @@ class Sifted(NamedTuple):
     masks: NDArray[np.int64]
 
 
-def sift(data: bytes | memoryview, sieve: Sieve) -> Sifted | None:
+def sift(data: bytes, sieve: Sieve) -> Sifted | None:
     """Read and sieve lines, each of which ends in a line feed; None where one of them is more than messages."""
     read = bare.read(data, encode=False)
     if not read.messages.all():

@@ -11,7 +11,7 @@ from zlib import crc32
 
 import numpy as np
 
-from phi3data.jit import Number, address, inlined, kernel, lead64, load8, load64, lowest, white64
+from phi3data.jit import Number, address, inlined, kernel, lead64, load8, load64, lowest, part, point_at, white64
 from phi3data.similarity.plain import GOLDEN, MIX_1, MIX_2, UNSPACED, WIDTH
 
 if TYPE_CHECKING:
@@ -39,21 +39,10 @@ def _mixed(x: Any) -> Any:
     return x ^ (x >> np.uint64(31))
 
 
-@kernel
-def _unspaced(buffer: NDArray[np.uint8], at: int) -> int:
+@part
+def _unspaced(data: Number, at: Number) -> Number:
     """Return how many bytes the character at a byte from 0xE0 on takes if its script puts no spaces; else 0."""
-    first = buffer[at]
-    if first < 0xF0:
-        size = 3
-        point = (np.uint32(first & 15) << 12) | (np.uint32(buffer[at + 1] & 63) << 6) | np.uint32(buffer[at + 2] & 63)
-    else:
-        size = 4
-        point = (
-            (np.uint32(first & 7) << 18)
-            | (np.uint32(buffer[at + 1] & 63) << 12)
-            | (np.uint32(buffer[at + 2] & 63) << 6)
-            | np.uint32(buffer[at + 3] & 63)
-        )
+    point, size = point_at(data, at), 3 + (load8(data, at) >= 0xF0)
     for place in range(len(_RANGES)):
         if point < _RANGES[place, 0]:
             return 0
@@ -122,7 +111,7 @@ def _words(buffer: NDArray[np.uint8], low: int, high: int, out: NDArray[np.uint3
             marks ^= bit
             length = 1
             if leads & bit:
-                length = _unspaced(buffer, at)
+                length = _unspaced(data, at)
                 if not length:
                     continue
             if at > start:

@@ -16,8 +16,6 @@ from phi3data.native import Kernels
 from phi3data.room import Room
 
 if TYPE_CHECKING:
-    from mmap import mmap
-
     from numpy.typing import NDArray
 
 bare_kernel: Any = Kernels("phi3data.sources.bare_kernel")
@@ -41,17 +39,6 @@ class Bare(NamedTuple):
     roles: NDArray[np.uint8]
     encoded: NDArray[np.uint8]
     sizes: NDArray[np.int64]
-
-
-def gather(
-    source: mmap,
-    starts: NDArray[np.int64],
-    sizes: NDArray[np.int64],
-    out: NDArray[np.uint8],
-    places: NDArray[np.int64],
-) -> None:
-    """Copy stretches of a file to their places in `out`."""
-    bare_kernel.gather(np.frombuffer(source, np.uint8), starts, sizes, out, places)
 
 
 def read(data: bytes | memoryview, *, encode: bool = True, room: Room | None = None) -> Bare:

@@ -269,20 +269,6 @@ def scan(data: NDArray[np.uint8]) -> int:
 
 
 @kernel
-def gather(
-    source: NDArray[np.uint8],
-    starts: NDArray[np.int64],
-    sizes: NDArray[np.int64],
-    out: NDArray[np.uint8],
-    places: NDArray[np.int64],
-) -> None:
-    """Copy stretches of bytes to their places in `out`."""
-    here, there = address(source), address(out)
-    for number in range(len(starts)):
-        copied(here, starts[number], starts[number] + sizes[number], there, places[number])
-
-
-@kernel
 def read(
     data: NDArray[np.uint8],
     lines: NDArray[np.int64],

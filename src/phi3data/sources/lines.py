@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any, Generic, TypeVar
 
 import msgspec
 
@@ -25,7 +25,10 @@ def shards(source: Source, size: int) -> Iterator[tuple[int, int, int, int]]:
         yield start, min(start + size, source.size), 0 if first else -1, 0 if first else -1
 
 
-class Piece(msgspec.Struct, frozen=True):
+Data = TypeVar("Data", bound=bytes | memoryview)
+
+
+class Piece(msgspec.Struct, Generic[Data], frozen=True):
     """Some whole lines of a shard from byte `start` of the file on, each with a line feed.
 
     `ended` tells whether the last of them has one in the file, too. A line that is longer than `MAX_RECORD` is a piece
@@ -33,7 +36,7 @@ class Piece(msgspec.Struct, frozen=True):
     """
 
     start: int
-    data: bytes | memoryview
+    data: Data
     ended: bool = True
     too_long: int = 0
 
@@ -53,11 +56,14 @@ class Piece(msgspec.Struct, frozen=True):
         return -1 if self.ended or self.too_long else self.total - 1
 
 
-def pieces(source: Source, shard: Shard, *, lent: bool = False) -> Iterator[Piece]:
-    """Yield the lines whose first byte lies in the shard, some mebibytes at a time.
+def pieces(source: Source, shard: Shard) -> Iterator[Piece[bytes]]:
+    """Yield the lines whose first byte lies in the shard, some mebibytes at a time."""
+    for piece in lent(source, shard):
+        yield Piece(piece.start, bytes(piece.data), piece.ended, piece.too_long)
 
-    The bytes of one that is only `lent` are others when the next one is asked for.
-    """
+
+def lent(source: Source, shard: Shard) -> Iterator[Piece[memoryview]]:
+    """Yield what `pieces` does, without bytes of its own: these are others when the next piece is asked for."""
     with Path(source.path).open("rb", buffering=0) as file:
         start = _first_line(file, source, shard)
         if start is None:
@@ -73,13 +79,14 @@ def pieces(source: Source, shard: Shard, *, lent: bool = False) -> Iterator[Piec
             end, left = held + size, left - size if size else 0
             whole = buffer.rfind(b"\n", held, end) + 1
             if whole:
-                yield Piece(start, view[:whole] if lent else bytes(view[:whole]))
+                yield Piece(start, view[:whole])
                 view[: end - whole] = view[whole:end]
             start, held = start + whole, end - whole
         if held:
             rest, length, ended = _rest_of_line(file, held)
             is_long = length > MAX_RECORD
-            yield Piece(start, b"" if is_long else bytes(buffer[:held]) + rest + b"\n", ended, length if is_long else 0)
+            data = b"" if is_long else bytes(buffer[:held]) + rest + b"\n"
+            yield Piece(start, memoryview(data), ended, length if is_long else 0)
 
 
 def read(source: Source, shard: Shard) -> Iterator[Raw]:
@@ -95,7 +102,7 @@ def read(source: Source, shard: Shard) -> Iterator[Raw]:
         first += piece.total
 
 
-def overlong(piece: Piece, line: int) -> Raw:
+def overlong(piece: Piece[Any], line: int) -> Raw:
     """Return the line that is too long to be read, with its number."""
     return Raw(piece.start, piece.too_long, line, line, too_long(piece.too_long))
 

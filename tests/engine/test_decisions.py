@@ -11,7 +11,7 @@ from tests.conftest import chat
 from tests.engine.test_prepare import digests
 
 import phi3data
-from phi3data.engine import decide, decisions, local
+from phi3data.engine import database, decisions, local
 
 RECIPE = {
     "split": {"validation": 0.2, "test": 0.1},
@@ -53,7 +53,7 @@ def test_no_room_for_decisions_is_one_sentence_and_the_work_is_kept(
     rows: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(decide, "_MEMORY", "1MB")
+        patch.setattr(database, "_MEMORY", "1MB")
         with pytest.raises(phi3data.OutputError, match=r"no room .* beside 1MB of memory .*: make room on this disk"):
             phi3data.prepare(rows, RECIPE, tmp_path / "out")
     examined: list[int] = []

@@ -19,6 +19,10 @@ def listed(found: np.ndarray) -> list[tuple[int, int]]:
     return list(zip(one.tolist(), other.tolist(), strict=True))
 
 
+def packed(keys: list[int]) -> np.ndarray:
+    return np.array([key << 32 | row for row, key in enumerate(keys)], np.uint64)
+
+
 def buckets(keys: list[int]) -> list[list[int]]:
     rows = defaultdict(list)
     for row, key in enumerate(keys):
@@ -28,7 +32,7 @@ def buckets(keys: list[int]) -> list[list[int]]:
 
 @given(KEYS)
 def test_rows_of_a_small_bucket_are_paired_each_with_each(keys: list[int]) -> None:
-    found, crowd = pairs(np.array(keys, np.uint32))
+    found, crowd = pairs(packed(keys))
     small = [rows for rows in buckets(keys) if len(rows) <= MOST]
     assert sorted(listed(found)) == sorted(pair for rows in small for pair in itertools.combinations(rows, 2))
     large = [rows for rows in buckets(keys) if len(rows) > MOST]
@@ -42,7 +46,7 @@ def test_a_crowd_is_compared_with_the_most_wanted_and_with_like_beside_like(data
     keys = data.draw(st.lists(st.sampled_from([5, 6]), min_size=MOST + 1, max_size=4 * MOST))
     draw = st.lists(st.integers(0, 3), min_size=len(keys), max_size=len(keys))
     following, ids, places = (data.draw(draw) for _ in range(3))
-    _, crowd = pairs(np.array(keys, np.uint32))
+    _, crowd = pairs(packed(keys))
     at = crowd.rows
     found = thinned(
         crowd, np.array(following, np.uint32)[at], np.array(ids, np.uint64)[at], np.array(places, np.float64)[at]

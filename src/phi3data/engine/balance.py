@@ -11,14 +11,14 @@ import msgspec
 import numpy as np
 
 from phi3data import arrow
-from phi3data.engine.facts import bands, signed
+from phi3data.engine.signed import Signed
 from phi3data.errors import UsageError, did_you_mean
 from phi3data.similarity.bands import BANDS
 from phi3data.steps import balance as step
 from phi3data.steps.balance import NONE, Balance
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     import duckdb
@@ -44,12 +44,17 @@ class Balanced(msgspec.Struct, frozen=True):
 
 
 def balance(
-    connection: duckdb.DuckDBPyConnection, config: BalanceConfig, examined: Path, shards: int, sources: Sequence[Source]
+    connection: duckdb.DuckDBPyConnection,
+    config: BalanceConfig,
+    examined: Path,
+    given: list[int],
+    sources: Sequence[Source],
 ) -> Balanced | None:
     """Make the table `balanced` of the training rows that do not stand just once, from the views of `decide`.
 
     It holds how many times a row stands, and how many rows its group has before and after. `examined` is the folder of
-    the shards. Raises `UsageError` where no row has the column, or a share is one of no group.
+    the shards, `given` the place of the rows of each in `GIVEN`. Raises `UsageError` where no row has the column, or a
+    share is one of no group.
     """
     connection.execute("CREATE TEMP TABLE balanced (seq BIGINT, times INTEGER, before BIGINT, after BIGINT)")
     if not config.active:
@@ -57,9 +62,9 @@ def balance(
     connection.execute(
         f"""
         CREATE TEMP TABLE training AS SELECT seq, same_hi, coalesce(balanced_by, '{NONE}') AS name
-        FROM facts ANTI JOIN removed USING (seq)
-        LEFT JOIN splits ON splits.prompt = facts.prompt AND splits.group_key IS NOT DISTINCT FROM facts.group_key
-        WHERE NOT dropped AND given = 0 AND coalesce(split, 0) = 0
+        FROM alive
+        LEFT JOIN splits ON splits.prompt = alive.prompt AND splits.group_key IS NOT DISTINCT FROM alive.group_key
+        WHERE given = 0 AND coalesce(split, 0) = 0
         """  # noqa: S608 (a name of ours)
     )
     connection.execute("CREATE TEMP TABLE groups AS SELECT name FROM training GROUP BY name ORDER BY name")
@@ -74,7 +79,7 @@ def balance(
         """
     )
     seq, digests, groups = arrow.fetched(found)
-    cluster = _clusters(seq, digests, examined, shards) if config.spread else None
+    cluster = _clusters(seq, digests, Signed(examined, given)) if config.spread else None
     times, told = step.balance(groups, names, digests, config, cluster)
     rows = np.flatnonzero(times != 1)
     sizes = {name: np.array([getattr(group, name) for group in told.groups], np.int64) for name in ("before", "after")}
@@ -91,23 +96,13 @@ def balance(
     )
 
 
-def _clusters(seq: NDArray[np.int64], digests: NDArray[np.uint64], examined: Path, shards: int) -> NDArray[np.uint64]:
+def _clusters(seq: NDArray[np.int64], digests: NDArray[np.uint64], rows: Signed) -> NDArray[np.uint64]:
     """Return the cluster of each row, by the keys that near-duplicates are found by; rows without keys are their own.
 
     One column of keys is in memory at a time. `seq` is sorted.
     """
-    keyed = np.concatenate(
-        [arrow.numbers(arrow.read(signed(examined, shard), ["seq"])["seq"]) for shard in range(shards)]
-    )
-    mine = np.isin(keyed, seq)
-    place = np.searchsorted(seq, keyed[mine])
-
-    def columns() -> Iterator[NDArray[np.uint32]]:
-        for band in range(BANDS):
-            # Copies: a file stays open as long as something is made of it, and there may be more than can be open.
-            columns = [np.array(np.load(bands(examined, shard), mmap_mode="r")[band]) for shard in range(shards)]
-            yield np.concatenate(columns)[mine]
-
+    mine = rows.numbers(seq)
+    place = np.searchsorted(seq, rows.column("seq", mine))
     out = digests.copy()
-    out[place] = step.clusters(columns(), digests[place])
+    out[place] = step.clusters((rows.keys_of(band, mine) for band in range(BANDS)), digests[place])
     return out

@@ -6,8 +6,6 @@ split holds a few numbers per group of rows in memory (about 30 bytes), and near
 
 from __future__ import annotations
 
-import re
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -16,33 +14,23 @@ import numpy as np
 from phi3data import arrow
 from phi3data.engine import decisions, duplicates
 from phi3data.engine.balance import Balanced, balance
-from phi3data.engine.facts import ROW_BITS, signed
-from phi3data.errors import OutputError, RefusedError, UsageError
+from phi3data.engine.database import Base, connect, disk_room
+from phi3data.errors import RefusedError, UsageError
 from phi3data.steps.split import assign, by_time, components, joint
 from phi3data.steps.split import deviation as deviation_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     import duckdb
     import pyarrow as pa
 
-    from phi3data.engine.examine import Summary
     from phi3data.engine.local import Progress
     from phi3data.engine.recipe import Recipe
-    from phi3data.sources.source import Shard, Source
+    from phi3data.sources.source import Source
     from phi3data.workers import Submit
 
-_MEMORY = "300MB"
 _OTHER = np.uint64(0x9E3779B97F4A7C15)  # turns keys into keys of another kind
-
-
-class Base(msgspec.Struct, frozen=True):
-    """Where a shard starts in its source: lines and records before it."""
-
-    line: int
-    record: int
 
 
 class Decided(msgspec.Struct):
@@ -60,68 +48,11 @@ class Decided(msgspec.Struct):
     balanced: Balanced | None = None
 
 
-def bases(shards: list[Shard], summaries: list[Summary]) -> list[Base]:
-    """Return where each shard starts. Shards of one source follow each other; those that know their place say so."""
-    out: list[Base] = []
-    line = record = 0
-    for shard, summary in zip(shards, summaries, strict=True):
-        if shard.line >= 0:
-            line, record = shard.line, shard.record
-        out.append(Base(line, record))
-        line, record = line + summary.lines, record + summary.records
-    return out
-
-
-def parquet(*paths: Path) -> str:
-    """Return the SQL that reads these files: DuckDB takes the names for patterns, so that those marks are escaped."""
-    names = [re.sub(r"([\[\]*?])", r"[\1]", str(path)).replace("'", "''") for path in paths]
-    return "read_parquet([" + ", ".join(f"'{name}'" for name in names) + "])"
-
-
-def connect(folder: Path, starts: list[Base], spill: Path, given: list[int]) -> duckdb.DuckDBPyConnection:
-    """Open the facts of all shards as the view `facts`: `line`, `record` are absolute, `row_id` is made.
-
-    `given` has for each source its place in `GIVEN`, which is a column too.
-    """
-    import duckdb  # 0.1 s, for which `local` does not wait
-
-    connection = duckdb.connect(
-        config={
-            "memory_limit": _MEMORY,
-            "temp_directory": str(spill),
-            "threads": 2,
-            "preserve_insertion_order": "false",
-        }
-    )
-    connection.register(
-        "bases",
-        arrow.table(
-            {
-                "shard": np.arange(len(starts)),
-                "base_line": np.array([base.line for base in starts], np.int64),
-                "base_record": np.array([base.record for base in starts], np.int64),
-            }
-        ),
-    )
-    files = parquet(*(folder / f"{shard:06d}.facts.parquet" for shard in range(len(starts))))
-    connection.execute(
-        f"""
-        CREATE VIEW facts AS
-        SELECT * REPLACE (line + base_line + 1 AS line, record + base_record + 1 AS record),
-               (source + 1) || ':' || (record + base_record + 1)
-               || CASE WHEN sub > 0 THEN '.' || sub ELSE '' END AS row_id,
-               {given}[source + 1]::TINYINT AS given
-        FROM {files} JOIN bases ON shard = seq >> {ROW_BITS}
-        """  # noqa: S608 (the only thing put in is a path of ours, quoted)
-    )
-    return connection
-
-
 def decide(
     recipe: Recipe,
     sources: list[Source],
-    given: list[int],
     starts: list[Base],
+    given: list[int],
     held: list[int],
     examined: Path,
     compared: Path,
@@ -136,45 +67,22 @@ def decide(
     """Decide on every row, write decisions.parquet to `folder`, ordered by row.
 
     Where somebody is `told` of duplicates, similar pairs stand beside it, and conflicting rows are counted.
-    Shard by shard, `starts` says where it begins and `held` how many rows it has. Candidates are compared by the tasks
+    Shard by shard, `starts` says where it begins, `given` which place in `GIVEN` its rows have and `held` how many
+    these are. Candidates are compared by the tasks
     that `submit` takes, in the folder `compared`; `here` takes those for threads.
     Raises `RefusedError` for the first row that the recipe says to refuse, `UsageError` for a column without values,
     `OutputError` where the disk has no room for what memory does not hold.
     """
-    keyed = [signed(examined, shard) for shard in range(len(starts))]
-    with _room(spill), connect(examined, starts, spill, given) as connection:
+    with disk_room(spill), connect(examined, starts, given, spill) as connection:
         if recipe.missing.refuses:
             _refuse(connection, sources)
-        # Given rows come first where not all that share a key are compared.
-        place = "CASE WHEN seq IN (SELECT seq FROM facts WHERE given > 0) THEN '-inf'::DOUBLE ELSE place END"
-        replaced = f" REPLACE ({place} AS place)" if any(given) else ""
-        connection.execute(f"CREATE VIEW signed AS SELECT *{replaced} FROM {parquet(*keyed)}")  # noqa: S608 (names of ours)
-        found = duplicates.find(
-            connection, recipe, examined, compared, submit, here, progress, given=any(given), told=told
-        )
+        found = duplicates.find(connection, recipe, examined, given, held, compared, submit, here, progress, told=told)
         if told and recipe.dedup.enabled and recipe.dedup.match == "near":
             duplicates.save(connection, folder / "duplicates.parquet")
         deviation = _split(connection, recipe)
-        balanced = balance(connection, recipe.balance, examined, len(starts), sources)
-        rows, sizes = decisions.write(connection, sources, held, folder / "decisions.parquet")
+        balanced = balance(connection, recipe.balance, examined, given, sources)
+        rows, sizes = decisions.write(connection, sources, held, examined, folder / "decisions.parquet")
         return Decided(starts, rows.tolist(), sizes.tolist(), found, deviation, balanced)
-
-
-@contextmanager
-def _room(spill: Path) -> Iterator[None]:
-    """Turn what DuckDB says of the disk, and when it can put nothing more there, into one sentence."""
-    import duckdb
-
-    try:
-        yield
-    except (duckdb.OutOfMemoryException, duckdb.IOException) as error:
-        said = str(error).strip().partition("\n")[0]
-        if isinstance(error, duckdb.IOException) and "No space left" not in said:
-            raise OutputError(f"{spill}: {said}: finished work is kept, the same command goes on with it") from None
-        raise OutputError(
-            f"{spill}: no room for what the decisions need beside {_MEMORY} of memory ({said}): make room on this disk "
-            "and run the same command again; finished work is kept"
-        ) from None
 
 
 def _refuse(connection: duckdb.DuckDBPyConnection, sources: list[Source]) -> None:
@@ -199,7 +107,7 @@ def _split(connection: duckdb.DuckDBPyConnection, recipe: Recipe) -> dict[str, f
         """
         SELECT prompt, group_key, coalesce(min(label), '') AS label, min(source) AS source,
                sum(tokens)::BIGINT AS tokens, max(time) AS time, count(*) AS rows
-        FROM facts ANTI JOIN removed USING (seq) WHERE NOT dropped AND given = 0
+        FROM alive WHERE given = 0
         GROUP BY prompt, group_key ORDER BY prompt, group_key
         """
     ).to_arrow_table()
@@ -250,8 +158,10 @@ def _similar(connection: duckdb.DuckDBPyConnection) -> np.ndarray:
     """Return pairs of prompts, of shape (pairs, 2), whose rows stay and are similar: they must share a split."""
     found = connection.sql(
         """
-        WITH near AS (SELECT one, other FROM edges ANTI JOIN removed ON one = seq),
-        kept AS (SELECT one, other FROM near ANTI JOIN removed ON other = seq)
+        WITH kept AS (
+            SELECT one, other FROM edges
+            WHERE one NOT IN (SELECT seq FROM removed) AND other NOT IN (SELECT seq FROM removed)
+        )
         SELECT DISTINCT least(a.prompt, b.prompt) AS one, greatest(a.prompt, b.prompt) AS other
         FROM kept JOIN facts AS a ON a.seq = kept.one JOIN facts AS b ON b.seq = kept.other
         WHERE a.prompt <> b.prompt AND a.given = 0 AND b.given = 0 ORDER BY ALL

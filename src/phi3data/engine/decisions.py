@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from phi3data import arrow
+from phi3data.engine.database import facts, give_back, parquet, quoted
 from phi3data.engine.facts import ROW_BITS
 from phi3data.engine.given import AGAINST, LEAK
 from phi3data.sources.files import whole
@@ -47,10 +48,11 @@ DECISIONS = pa.schema(
 )
 _BATCH = 20_000  # decisions that are held at a time
 _RANGE = 200_000  # rows that are decided on at a time
+_KEEPERS = 500_000  # rows of which those that others go for are looked up at a time
 
 
 def write(
-    connection: duckdb.DuckDBPyConnection, sources: list[Source], held: list[int], path: Path
+    connection: duckdb.DuckDBPyConnection, sources: list[Source], held: list[int], examined: Path, path: Path
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Write the decisions, ordered by row, from the tables that `decide` made; `held` are the rows of each shard.
 
@@ -59,9 +61,11 @@ def write(
     rows, sizes = _undecided(connection, len(held))
     how: dict[str, Any] = {"compression": "lz4", "use_dictionary": False, "write_statistics": ["seq"]}
     with whole(path) as file, pq.ParquetWriter(file, DECISIONS, **how) as out:
-        _fates(connection, sources)
-        for first, last in _ranges(held):
-            for batch in _decisions(connection, first, last).to_arrow_reader(_BATCH):
+        _fates(connection, held, examined, path.parent)
+        _name(connection, sources)
+        for shards in _ranges(held, _RANGE):
+            give_back(connection)
+            for batch in _decisions(connection, facts(examined, shards), shards).to_arrow_reader(_BATCH):
                 for part in _by_shard(batch):
                     out.write_batch(part.select(DECISIONS.names))
                 _count(batch, rows, sizes)
@@ -80,43 +84,58 @@ def _undecided(connection: duckdb.DuckDBPyConnection, shards: int) -> tuple[NDAr
     return rows, sizes
 
 
-def _fates(connection: duckdb.DuckDBPyConnection, sources: list[Source]) -> None:
-    """Make the table `fates` of the rows that go for another row: the columns of `DECISIONS` that say why."""
-    codes = " ".join(f"WHEN '{kind}' THEN '{code}'" for kind, code in CODES.items())
+def _fates(connection: duckdb.DuckDBPyConnection, held: list[int], examined: Path, folder: Path) -> None:
+    """Make the view `fates` of the rows that go for another row: what it is to that one, and where that one stands.
+
+    It lies in `folder`, since as a table it would be the largest of all.
+    """
+    paths: list[Path] = []
+    for shards in _ranges(held, _KEEPERS):
+        give_back(connection)
+        paths.append(folder / f"fates{len(paths):06d}.parquet")
+        connection.execute(
+            f"""
+            COPY (
+                SELECT removed.seq, kind, score, given AS kept_given, source AS kept_source, line, record, sub
+                FROM (SELECT * FROM removed WHERE {_within("keeper", shards)}) AS removed
+                JOIN {facts(examined, shards)} AS facts ON facts.seq = keeper
+            ) TO {quoted(paths[-1])} (FORMAT parquet, COMPRESSION lz4)
+            """  # noqa: S608 (numbers of ours)
+        )
+    connection.execute(f"CREATE TEMP VIEW fates AS SELECT * FROM {parquet(*paths)}")  # noqa: S608 (paths of ours, quoted)
+
+
+def _name(connection: duckdb.DuckDBPyConnection, sources: list[Source]) -> None:
+    """Make the view `names` of the inputs."""
     names = {
         "source": np.arange(len(sources)),
         "name": arrow.array([one.name for one in sources], pa.string()),
         "tabular": np.array([one.tabular for one in sources], np.bool_),
     }
     connection.register("names", arrow.table(names))
-    connection.execute(
-        f"""
-        CREATE TEMP TABLE fates AS
-        SELECT removed.seq, CASE WHEN given IN (1, 2) THEN 'split' ELSE 'dedup' END AS step,
-               CASE WHEN given IN (1, 2) THEN '{LEAK}' ELSE CASE kind {codes} END END AS code, row_id AS kept,
-               CASE WHEN given > 0 THEN name || ':' || CASE WHEN tabular THEN record ELSE line END END AS place,
-               kind, score
-        FROM removed JOIN facts ON facts.seq = removed.keeper JOIN names USING (source)
-        """  # noqa: S608 (names of ours)
-    )
 
 
-def _ranges(held: list[int]) -> Iterator[tuple[int, int]]:
-    """Yield ranges of `seq`, the last one included, of whole shards with some `_RANGE` rows in all.
+def _ranges(held: list[int], size: int) -> Iterator[range]:
+    """Yield ranges of shards with about `size` rows in all.
 
     DuckDB holds all that it joins and sorts in memory at once where it takes many rows for few, and runs out of it.
     """
     first = rows = 0
     for shard, more in enumerate(held, start=1):
         rows += more
-        if rows >= _RANGE or shard == len(held):
-            yield first << ROW_BITS, (shard << ROW_BITS) - 1
+        if rows >= size or shard == len(held):
+            yield range(first, shard)
             first, rows = shard, 0
 
 
-def _decisions(connection: duckdb.DuckDBPyConnection, first: int, last: int) -> duckdb.DuckDBPyRelation:
-    """Return the columns of `DECISIONS`, `given` and `row_length`, ordered by row."""
-    within = f"seq BETWEEN {first} AND {last}"
+def _within(seq: str, shards: range) -> str:
+    return f"{seq} BETWEEN {shards.start << ROW_BITS} AND {(shards.stop << ROW_BITS) - 1}"
+
+
+def _decisions(connection: duckdb.DuckDBPyConnection, rows: str, shards: range) -> duckdb.DuckDBPyRelation:
+    """Return the columns of `DECISIONS`, `given` and `row_length`, ordered by row; `rows` are facts of the shards."""
+    within = _within("seq", shards)
+    codes = " ".join(f"WHEN '{kind}' THEN '{code}'" for kind, code in CODES.items())
     return connection.sql(
         f"""
         SELECT seq, coalesce(step, CASE WHEN times = 0 THEN 'balance' END) AS step,
@@ -126,8 +145,15 @@ def _decisions(connection: duckdb.DuckDBPyConnection, first: int, last: int) -> 
                CASE WHEN kept IS NULL THEN coalesce(times, 1) ELSE 0 END AS times, before, after, given, row_length
         FROM (
             SELECT facts.seq, facts.given, facts.row_length, fates.* EXCLUDE (seq), split, times, before, after
-            FROM (SELECT * FROM facts WHERE {within} AND NOT dropped AND given <> {AGAINST}) AS facts
-            LEFT JOIN (SELECT * FROM fates WHERE {within}) AS fates USING (seq)
+            FROM (SELECT * FROM {rows} WHERE NOT dropped AND given <> {AGAINST}) AS facts
+            LEFT JOIN (
+                SELECT seq, CASE WHEN kept_given IN (1, 2) THEN 'split' ELSE 'dedup' END AS step,
+                       CASE WHEN kept_given IN (1, 2) THEN '{LEAK}' ELSE CASE kind {codes} END END AS code,
+                       named(kept_source, record, sub) AS kept, kind, score,
+                       CASE WHEN kept_given > 0
+                            THEN name || ':' || CASE WHEN tabular THEN record ELSE line END END AS place
+                FROM fates JOIN names ON source = kept_source WHERE {within}
+            ) AS fates USING (seq)
             LEFT JOIN splits ON splits.prompt = facts.prompt AND splits.group_key IS NOT DISTINCT FROM facts.group_key
             LEFT JOIN (SELECT * FROM balanced WHERE {within}) AS balanced ON balanced.seq = facts.seq
             WHERE kept IS NOT NULL OR split IS NOT NULL OR times IS NOT NULL

@@ -14,7 +14,7 @@ import msgspec
 
 from phi3data.engine.batch import Batch, Examined
 from phi3data.engine.conversations import conversations
-from phi3data.engine.facts import Sidecar, bands, signed
+from phi3data.engine.facts import Sidecar, signed
 from phi3data.findings import Finding
 from phi3data.sources.files import whole
 from phi3data.sources.source import BLANK
@@ -107,9 +107,8 @@ def sidecar(folder: Path, shard: Shard) -> Iterator[Sidecar]:
         whole(folder / f"{shard.index:06d}.rows") as rows,
         whole(folder / f"{shard.index:06d}.facts.parquet") as facts,
         whole(signed(folder, shard.index)) as keyed,
-        whole(bands(folder, shard.index)) as keys,
     ):
-        out = Sidecar(rows, facts, keyed, keys)
+        out = Sidecar(rows, facts, keyed)
         yield out
         out.close()
 

@@ -64,9 +64,17 @@ SCHEMA = pa.schema(
 _EXAMINED = pa.schema(list(SCHEMA)[:-2])  # what is known before it is written
 
 # The rows that can have near-duplicates. `id` is the digest `same_hi`: it orders rows without regard to where they
-# stand; `place` orders them as `dedup.keep` says, the most wanted first. The keys of their bands, of shape (`BANDS`,
-# rows), stand in a file beside it, which is read a few bands at a time.
-SIGNED = pa.schema([("seq", pa.int64()), ("id", pa.uint64()), ("place", pa.float64())])
+# stand; `place` orders them as `dedup.keep` says, the most wanted first; the others are as in `SCHEMA`. A file has
+# these columns after each other, each number in eight bytes, and then the keys of the bands, 32-bit numbers of shape
+# (`BANDS`, rows): any column, and any band, is read by itself.
+SIGNED = {
+    "seq": np.int64,
+    "id": np.uint64,
+    "place": np.float64,
+    "row_offset": np.int64,
+    "row_length": np.int64,
+}
+SIGNED_BYTES = 8 * len(SIGNED) + 4 * BANDS  # of a row
 
 
 class Keys(NamedTuple):
@@ -99,37 +107,35 @@ def table(columns: Mapping[str, Any], rows: int) -> pa.Table:
 
 def signed(folder: Path, shard: int) -> Path:
     """Return the file of the rows of a shard that can have near-duplicates."""
-    return folder / f"{shard:06d}.signed.parquet"
-
-
-def bands(folder: Path, shard: int) -> Path:
-    """Return the file of their keys."""
-    return folder / f"{shard:06d}.bands.npy"
+    return folder / f"{shard:06d}.signed"
 
 
 class Sidecar:
     """Writes the rows of one shard, their facts and their band keys to files that are whole or not there."""
 
-    def __init__(self, rows: IO[bytes], facts: IO[bytes], signed: IO[bytes], bands: IO[bytes]) -> None:
-        self._rows, self._bands = rows, bands
+    def __init__(self, rows: IO[bytes], facts: IO[bytes], signed: IO[bytes]) -> None:
+        self._rows, self._signed = rows, signed
         # Numbers are as good as random, or all alike: dictionaries of them would be work for nothing.
         texts = [field.name for field in SCHEMA if field.type == pa.string()]
         self._facts = pq.ParquetWriter(facts, SCHEMA, compression="lz4", use_dictionary=texts, write_statistics=["seq"])
-        self._signed = pq.ParquetWriter(signed, SIGNED, compression="none", use_dictionary=False)
         self._offset = 0
+        self._number = 0
         self._held: list[pa.Table] = []
-        self._keys: list[Keys] = []
+        self._keys: list[tuple[NDArray[Any], ...]] = []  # the columns of `SIGNED`, and the keys
 
     def add(self, part: Part) -> None:
         """Write more rows, which follow those before."""
         ends = self._offset + np.cumsum(part.sizes)
         none = part.sizes == 0
-        places = [arrow.array(column, missing=none) for column in (ends - part.sizes, part.sizes)]
+        stand = ends - part.sizes, part.sizes
+        places = [arrow.array(column, missing=none) for column in stand]
         self._held.append(pa.table([*part.facts.columns, *places], schema=SCHEMA))
         self._rows.write(part.lines)
         self._offset += int(part.sizes.sum())
         if part.keys is not None:
-            self._keys.append(part.keys)
+            rows = (part.keys.seq & (2**ROW_BITS - 1)) - self._number
+            self._keys.append((*part.keys[:-1], *(column[rows] for column in stand), part.keys.keys))
+        self._number += len(part.sizes)
         if sum(map(len, self._held)) >= _HELD:
             self._write()
 
@@ -143,8 +149,5 @@ class Sidecar:
         """Write the keys, and the ends of the files."""
         self._write()
         self._facts.close()
-        none = Keys(np.zeros(0, np.int64), np.zeros(0, np.uint64), np.zeros(0), np.zeros((0, BANDS), np.uint32))
-        *columns, keys = map(np.concatenate, zip(none, *self._keys, strict=True))
-        self._signed.write_table(arrow.table(dict(zip(SIGNED.names, columns, strict=True)), SIGNED))
-        self._signed.close()
-        np.save(self._bands, np.ascontiguousarray(keys.T))
+        for column in zip(*self._keys, strict=True):
+            self._signed.write(np.ascontiguousarray(np.concatenate(column).T).data)

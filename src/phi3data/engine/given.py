@@ -16,6 +16,8 @@ GIVEN = ("", "validation", "test", "against")
 AGAINST = GIVEN.index("against")
 #: The code of a row that goes for one of a given split: the same question would stand in two splits.
 LEAK = "D805"
+#: What a row shares with a given one that it goes for.
+KINDS = ("group", "prompt")
 
 
 def drop_groups(connection: duckdb.DuckDBPyConnection) -> None:
@@ -41,8 +43,7 @@ def _sharing(key: str) -> str:
     return f"""
         WITH held AS (SELECT {key}, min(seq) AS keeper FROM facts
                       WHERE given IN (1, 2) AND NOT dropped AND {key} IS NOT NULL GROUP BY {key})
-        SELECT facts.seq, keeper FROM facts JOIN held USING ({key})
-        ANTI JOIN removed USING (seq) WHERE given = 0 AND NOT dropped
+        SELECT seq, keeper FROM alive JOIN held USING ({key}) WHERE given = 0
         """  # noqa: S608 (names of ours)
 
 

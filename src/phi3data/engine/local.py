@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from phi3data import arrow, family
 from phi3data.engine import decide as deciding
 from phi3data.engine.bare import examine_bare, suits
+from phi3data.engine.database import bases
 from phi3data.engine.decide import Decided
 from phi3data.engine.examine import REFERENCES, Summary, examine
 from phi3data.engine.given import AGAINST, GIVEN
@@ -80,6 +81,11 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     given: list[int]  # for each source its place in `GIVEN`
     tokenizer: count.TokenizerRef
     input_sha256: list[str]
+
+    @property
+    def placed(self) -> list[int]:
+        """For each shard the place of its rows in `GIVEN`."""
+        return [self.given[shard.source] for shard in self.shards]
 
     @property
     def final(self) -> Path:
@@ -283,11 +289,12 @@ def _decide(
     done = folder / "decided.json"
     if done.exists():
         return msgspec.json.decode(done.read_bytes(), type=Decided)
-    starts = deciding.bases(shards, summaries)
+    starts = bases(shards, summaries)
     folders = (work.folder("examine"), work.folder("compare"), folder, work.folder("spill"))
     told = "duplicates.parquet" in outputs
     rows = [summary.rows for summary in summaries]
-    decided = deciding.decide(recipe, sources, given, starts, rows, *folders, submit, here, progress, told=told)
+    placed = [given[shard.source] for shard in shards]
+    decided = deciding.decide(recipe, sources, starts, placed, rows, *folders, submit, here, progress, told=told)
     with whole(done) as file:
         file.write(msgspec.json.encode(decided))
     return decided

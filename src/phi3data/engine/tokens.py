@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from phi3data import family
-from phi3data.engine.decide import bases
+from phi3data.engine.database import bases
 from phi3data.engine.examine import Summary
 from phi3data.engine.local import Silent
 from phi3data.errors import InputError

@@ -6,7 +6,7 @@ Batches of pairs lie on the disk; each becomes a file of edges, in any process a
 from __future__ import annotations
 
 from mmap import ACCESS_READ, mmap
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from phi3data import arrow
 from phi3data.chat import Message
-from phi3data.engine.facts import ROW_BITS
+from phi3data.similarity import buckets
 from phi3data.similarity.compare import scores
 from phi3data.similarity.groups import components
 from phi3data.similarity.texts import Sets, Texts, pays, sets
@@ -30,25 +30,19 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from phi3data.engine.signed import Signed
     from phi3data.steps.dedup import Scope
 
-# Pairs of rows, as places in the `NODES` of their batch.
-PAIRS = pa.schema([("one", pa.int64()), ("other", pa.int64())])
-# Where the rows of a batch stand: `seq`, and the place of the examined row in the shard's .rows.
-NODES = pa.schema([("seq", pa.int64()), ("row_offset", pa.int64()), ("row_length", pa.int64())])
-EDGES = pa.schema([("one", pa.int64()), ("other", pa.int64()), ("score", pa.float64())])
+# Pairs of rows, as places in the `NODES` of their batch; those that were compared `before` are of use to the others.
+PAIRS = pa.schema([("one", pa.uint32()), ("other", pa.uint32()), ("before", pa.bool_())])
+# The rows of a batch, by their numbers in `Signed`, and where they stand: in the .rows of their shard.
+NODES = pa.schema([("row", pa.uint32()), ("shard", pa.int32()), ("row_offset", pa.int64()), ("row_length", pa.int64())])
+# Pairs of rows that are similar, by their numbers in `Signed`, the smaller one first.
+EDGES = pa.schema([("one", pa.uint32()), ("other", pa.uint32()), ("score", pa.float64())])
 # Pairs, and bytes of their rows, that are compared at a time: their texts and shingles take about ten times as much.
 _BATCH, _TEXTS = 20_000, 16 * 2**20
 _ROWS = 1_000  # that are read at a time
 _MOST_PAIRS, _MOST_TEXTS = 80_000, 256 * 2**20  # where rows are all candidates of one another
-
-
-class Nodes(NamedTuple):
-    """Rows that are candidates, in an order that does not depend on where they stand."""
-
-    seq: NDArray[np.int64]
-    offset: NDArray[np.int64]
-    length: NDArray[np.int64]
 
 
 class _Row(msgspec.Struct):
@@ -58,46 +52,71 @@ class _Row(msgspec.Struct):
 _decode = msgspec.json.Decoder(_Row).decode
 
 
-def plan(nodes: Nodes, pairs: NDArray[np.int64], folder: Path) -> int:
-    """Write the batches of pairs (shape (pairs, 2), places in `nodes`) to `folder`; return how many there are.
+def plan(rows: Signed, pairs: NDArray[np.uint64], before: NDArray[np.uint64], folder: Path) -> int:
+    """Write the batches of pairs of rows to `folder`; return how many there are. Both arrays are in rising order.
 
     Rows that candidates connect come together, so that a batch has what a template needs to be seen.
     """
-    group = components(pairs, len(nodes.seq))[pairs[:, 0]]
-    order = np.lexsort((pairs[:, 1], pairs[:, 0], group))
-    pairs, group = pairs[order], group[order]
-    ends = [*_ends(group, nodes.length[pairs].sum(axis=1))]
+    known = np.isin(pairs, before, assume_unique=True)
+    nodes, pairs = _ranked(rows, pairs)
+    one, other = buckets.unpacked(pairs)
+    group = components(one, other, len(nodes))[one]
+    order = np.lexsort((pairs, group))
+    one, other, known, group = one[order], other[order], known[order], group[order]
+    length = rows.column("row_length", nodes)
+    size = length[one]
+    size += length[other]
+    ends = [*_ends(group, size)]
+    offset, shard = rows.column("row_offset", nodes), rows.shard(nodes)
     for number, (start, end) in enumerate(zip([0, *ends], ends, strict=False)):
-        places, mine = np.unique(pairs[start:end], return_inverse=True)
-        mine = mine.reshape(-1, 2)
-        found = arrow.table(dict(zip(NODES.names, [column[places] for column in nodes], strict=True)), NODES)
-        _save(found, folder / f"{number:06d}.nodes.parquet")
-        _save(arrow.table({"one": mine[:, 0], "other": mine[:, 1]}, PAIRS), folder / f"{number:06d}.pairs.parquet")
+        ends_of = one[start:end], other[start:end]
+        places = buckets.distinct([*ends_of])
+        held = (nodes[places], shard[places], offset[places], length[places])
+        _save(arrow.table(dict(zip(NODES.names, held, strict=True)), NODES), folder / f"{number:06d}.nodes.parquet")
+        mine = [*(np.searchsorted(places, column) for column in ends_of), known[start:end]]
+        _save(arrow.table(dict(zip(PAIRS.names, mine, strict=True)), PAIRS), folder / f"{number:06d}.pairs.parquet")
     return len(ends)
 
 
-def _ends(group: NDArray[np.int64], size: NDArray[np.int64]) -> Iterator[int]:
+def _ranked(rows: Signed, pairs: NDArray[np.uint64]) -> tuple[NDArray[np.uint32], NDArray[np.uint64]]:
+    """Number the rows of pairs by their digests, so that their order does not depend on where they stand.
+
+    Returns the rows in that order, and the pairs in these numbers.
+    """
+    one, other = buckets.unpacked(pairs)
+    nodes = buckets.distinct([one, other])
+    order = np.argsort(rows.column("id", nodes), kind="stable")
+    rank = np.empty(len(nodes), np.uint32)
+    rank[order] = np.arange(len(nodes))
+    one, other = (rank[np.searchsorted(nodes, ends)] for ends in (one, other))
+    return nodes[order], buckets.packed_pairs(one, other)
+
+
+def _ends(group: NDArray[np.uint32], size: NDArray[np.int64]) -> Iterator[int]:
     """Yield where a batch ends: after a group where it is large enough, inside of one where it is much too large."""
-    start, held, before = 0, 0, 0
-    borders = set((np.flatnonzero(group[1:] != group[:-1]) + 1).tolist())
-    for place, length in enumerate(size.tolist(), start=1):
-        held += length
-        full = place - start >= _BATCH or held >= _TEXTS
-        if (full and place in borders) or place - start >= _MOST_PAIRS or held >= _MOST_TEXTS:
-            yield place
-            start, held, before = place, 0, place
-    if before < len(group):
-        yield len(group)
+    total = np.append(0, np.cumsum(size))
+    borders = np.append(np.flatnonzero(group[1:] != group[:-1]) + 1, len(group))
+    start = 0
+    while start < len(group):
+        enough, most = (
+            min(start + pairs, int(np.searchsorted(total, total[start] + texts)))
+            for pairs, texts in ((_BATCH, _TEXTS), (_MOST_PAIRS, _MOST_TEXTS))
+        )
+        border = int(borders[min(int(np.searchsorted(borders, enough)), len(borders) - 1)])
+        start = min(border, most)
+        yield start
 
 
 def verify(folder: Path, number: int, examined: Path, scope: Scope, floor: float) -> None:
     """Compare the pairs of a batch on the texts, and write those of at least the similarity `floor`."""
     nodes, pairs = (arrow.read(folder / f"{number:06d}.{name}.parquet") for name in ("nodes", "pairs"))
-    ends = np.column_stack([arrow.numbers(column) for column in pairs.columns])
-    score = scores(_sets(nodes, examined, scope), 2, ends, floor)
-    found = score >= floor
-    seq = arrow.numbers(nodes["seq"])
-    edges = {"one": seq[ends[found, 0]], "other": seq[ends[found, 1]], "score": score[found]}
+    one, other, before = map(arrow.numbers, pairs.columns)
+    score = scores(_sets(nodes, examined, scope), 2, np.column_stack([one, other]).astype(np.int64), floor)
+    # What was compared before was compared among more rows, which tell a template better.
+    found = (score >= floor) & ~before
+    row = arrow.numbers(nodes["row"])
+    ends = row[one[found]], row[other[found]]
+    edges = {"one": np.minimum(*ends), "other": np.maximum(*ends), "score": score[found]}
     _save(arrow.table(edges, EDGES), folder / f"{number:06d}.edges.parquet")
 
 
@@ -139,14 +158,13 @@ def _read_sets(lines: list[bytes], scope: Scope, room: NDArray[np.uint64]) -> Se
 
 def _lines(nodes: pa.Table, examined: Path) -> list[bytes]:
     """Read the rows in the order in which they stand on the disk."""
-    seq, offset, length = map(arrow.numbers, nodes.columns)
-    lines = [b""] * len(seq)
-    order = np.argsort(seq)
-    shards = seq[order] >> ROW_BITS
-    for mine in np.split(order, np.flatnonzero(np.diff(shards)) + 1):
+    row, shard, offset, length = map(arrow.numbers, nodes.columns)
+    lines = [b""] * len(row)
+    order = np.argsort(row)
+    for mine in np.split(order, np.flatnonzero(np.diff(shard[order])) + 1):
         places = zip(mine.tolist(), offset[mine].tolist(), (offset + length)[mine].tolist(), strict=True)
         with (
-            (examined / f"{seq[mine[0]] >> ROW_BITS:06d}.rows").open("rb", buffering=0) as file,
+            (examined / f"{shard[mine[0]]:06d}.rows").open("rb", buffering=0) as file,
             mmap(file.fileno(), 0, access=ACCESS_READ) as rows,
         ):
             for place, start, end in places:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from phi3data.engine.decide import Base
+    from phi3data.engine.database import Base
     from phi3data.sources.source import Shard, Source
 
 LEDGER = pa.schema(

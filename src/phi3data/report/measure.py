@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from phi3data import family
-from phi3data.engine.decide import connect, parquet
+from phi3data.engine.database import connect, parquet
 from phi3data.engine.given import AGAINST, GIVEN
 from phi3data.report import examples
 from phi3data.report.profile import (
@@ -42,7 +42,7 @@ _ROLES = {"s": "system", "u": "user", "a": "assistant", "t": "tool"}
 
 def measure(run: Run) -> Profile:
     """Return the profile of a run whose outputs are complete."""
-    with connect(run.work.folder("examine"), run.decided.bases, run.work.folder("spill"), run.given) as db:
+    with connect(run.work.folder("examine"), run.decided.bases, run.placed, run.work.folder("spill")) as db:
         decisions = parquet(run.work.folder("decide") / "decisions.parquet")
         copies = "UNION ALL SELECT rows.* FROM rows, range(1, times) WHERE times > 1"
         # One row per input row: its facts, and what was decided. `fate` is NULL for rows that were dropped. What is
@@ -68,7 +68,7 @@ def measure(run: Run) -> Profile:
 
 def tally(run: Run) -> Tally:
     """Return what a run whose outputs are complete did to how many rows."""
-    with connect(run.work.folder("examine"), run.decided.bases, run.work.folder("spill"), run.given) as db:
+    with connect(run.work.folder("examine"), run.decided.bases, run.placed, run.work.folder("spill")) as db:
         decisions = parquet(run.work.folder("decide") / "decisions.parquet")
         # What examining said of rows, which is little, and what was decided are counted each for itself.
         db.execute(

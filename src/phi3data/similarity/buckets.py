@@ -6,12 +6,14 @@ fraction of the time of a join.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import numpy as np
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+Numbers = TypeVar("Numbers", "NDArray[np.uint32]", "NDArray[np.uint64]")
 
 # Rows with one key are compared each with each up to this many; in a larger bucket with the first one and with the row
 # before, in the order of the next band, so that like stands beside like: two comparisons a row and band.
@@ -22,25 +24,22 @@ _HALF = np.uint64(32)
 class Crowd(NamedTuple):
     """The rows that share a key with too many others, and the number of the bucket that each is in."""
 
-    rows: NDArray[np.int64]
+    rows: NDArray[np.uint32]
     bucket: NDArray[np.int64]
 
 
-def pairs(keys: NDArray[np.uint32]) -> tuple[NDArray[np.uint64], Crowd]:
+def pairs(packed: NDArray[np.uint64]) -> tuple[NDArray[np.uint64], Crowd]:
     """Return the pairs of rows with one key in buckets of up to `MOST` rows, and the rows of larger buckets.
 
-    `keys` are those of one band, one a row.
+    `packed` are the keys that rows have in one band, with the row in the lower half; they are sorted where they stand.
     """
-    packed = keys.astype("<u8")
-    packed <<= _HALF
-    packed |= np.arange(len(keys), dtype=np.uint64)
     packed.sort()
     rows, key = packed.view("<u4").reshape(-1, 2).T  # as they stand in memory: a copy of each would take as much
     same = key[1:] == key[:-1]
     shared = np.zeros(len(key), np.bool_)
     shared[1:] |= same
     shared[:-1] |= same
-    key, rows = key[shared], rows[shared].astype(np.int64)
+    key, rows = key[shared], rows[shared]
     starts = np.flatnonzero(np.append(True, key[1:] != key[:-1])) if len(key) else np.zeros(0, np.int64)
     sizes = np.diff(np.append(starts, len(key)))
     bucket, few = np.repeat(np.arange(len(sizes)), sizes), np.repeat(sizes <= MOST, sizes)
@@ -70,22 +69,24 @@ def thinned(
     return np.concatenate([led, packed_pairs(rows[order][beside], rows[order][beside + 1])])
 
 
-def distinct(pairs: list[NDArray[np.uint64]]) -> NDArray[np.uint64]:
-    """Return the distinct pairs of some arrays, in rising order.
+def distinct(numbers: list[Numbers]) -> Numbers:
+    """Return the distinct numbers of some arrays (rows, or pairs of them), in rising order.
 
     Sorted here: `numpy.unique` looks numbers up in a table, and takes 35 times as long for pairs.
     """
-    found = np.concatenate(pairs)
+    found = np.concatenate(numbers)
     found.sort()
     return found[np.append(True, found[1:] != found[:-1])] if len(found) else found
 
 
-def packed_pairs(one: NDArray[np.int64], other: NDArray[np.int64]) -> NDArray[np.uint64]:
+def packed_pairs(one: NDArray[np.uint32], other: NDArray[np.uint32]) -> NDArray[np.uint64]:
     """Return pairs of rows as numbers, the smaller row above."""
-    low, high = np.minimum(one, other).astype(np.uint64), np.maximum(one, other).astype(np.uint64)
-    return (low << _HALF) | high
+    found: NDArray[np.uint64] = np.minimum(one, other).astype(np.uint64)
+    found <<= _HALF
+    found |= np.maximum(one, other).astype(np.uint64)
+    return found
 
 
-def unpacked(pairs: NDArray[np.uint64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def unpacked(pairs: NDArray[np.uint64]) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
     """Return the smaller and the larger row of each pair."""
-    return (pairs >> _HALF).astype(np.int64), pairs.astype(np.uint32).astype(np.int64)
+    return (pairs >> _HALF).astype(np.uint32), pairs.astype(np.uint32)

@@ -212,3 +212,34 @@ def test_a_file_is_given_once_and_a_set_without_rows_is_told(tmp_path: Path) -> 
         phi3data.prepare(tmp_path / "rows.jsonl", output=tmp_path / "out", **both)
     prepared = phi3data.prepare(tmp_path / "rows.jsonl", output=tmp_path / "out", validation=tmp_path / "val.jsonl")
     assert "No row of the validation set that you gave can be used: there is none." in prepared.profile.warnings
+
+
+def words(start: int, count: int) -> str:
+    return " ".join(f"w{number}" for number in range(start, start + count))
+
+
+def test_a_row_that_others_begin_goes_for_a_similar_given_one() -> None:
+    turns = [("user", words(0, 60)), ("assistant", words(100, 60)), ("user", words(200, 60)), ("assistant", "fine")]
+    longer = {"messages": [{"role": role, "content": content} for role, content in turns]}
+    beginning = {"messages": longer["messages"][:2]}
+    similar = {"messages": [{**longer["messages"][0], "content": words(0, 61)}, *longer["messages"][1:]]}
+    kept = phi3data.prepare([beginning, longer, chat("Another?", "Yes.")])
+    assert {line["kind"] for _, _, line in gone(kept).values()} == {"prefix"}
+    against = gone(phi3data.prepare([beginning, longer, chat("Another?", "Yes.")], against=[similar]))
+    assert against["1:2"][2]["kind"] == "near"
+    assert set(against) == {"1:1", "1:2"}
+
+
+def test_no_row_goes_for_one_that_goes_because_of_its_prompt() -> None:
+    rows = [chat(words(0, 60), words(100, 60)), chat(words(0, 61), words(100, 60)), chat("Another?", "Yes.")]
+    assert set(gone(phi3data.prepare(rows))) == {"1:2"}
+    found = phi3data.prepare(rows, validation=[chat(words(0, 60), "Something else.")])
+    assert {row: line["kind"] for row, (_, _, line) in gone(found).items()} == {"1:1": "prompt"}
+
+
+def test_a_row_goes_for_a_given_one_of_another_label() -> None:
+    rows = [{**chat(words(0, 60), words(100, 60)), "label": "x"}, {**chat("Another?", "Yes."), "label": "y"}]
+    near = {**chat(words(0, 61), words(100, 60)), "label": "y"}
+    trl = {"target": "trl"}
+    assert not gone(phi3data.prepare([*rows, near], trl))
+    assert set(gone(phi3data.prepare(rows, trl, against=[near]))) == {"1:1"}

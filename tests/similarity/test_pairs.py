@@ -128,6 +128,10 @@ def test_a_row_goes_only_for_a_similar_one_that_stays(
     for row in set(range(rows)) - stays:
         assert kept[row] in stays
         assert score[row] == enough[frozenset((row, int(kept[row])))]
+        # The most similar one that comes before it, and of equally similar ones the first.
+        before = [other for other in stays if (other not in chosen, other) < (row not in chosen, row)]
+        alike = {other: enough.get(frozenset((row, other)), 0) for other in before}
+        assert kept[row] == min(alike, key=lambda other: (-alike[other], other))
     # Nothing similar is left, but for protected rows; and the most wanted row of all never goes but for one of them.
     assert not [pair for pair in enough if pair <= stays and not pair <= chosen]
     assert 0 in stays or kept[0] in chosen

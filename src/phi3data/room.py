@@ -39,7 +39,10 @@ _spare: list[Room] = []
 @contextmanager
 def lent() -> Iterator[Room]:
     """Lend a room that nobody uses, with the arrays that it has from before."""
-    room = _spare.pop() if _spare else Room()
+    try:
+        room = _spare.pop()
+    except IndexError:
+        room = Room()
     yield room
     _spare.append(room)
 
@@ -53,10 +56,12 @@ def release() -> None:
 def _found_trim() -> Callable[[int], Any]:
     """Return `malloc_trim` of glibc, which otherwise holds some 60 MB of freed arrays for every thread."""
     try:
-        found: Callable[[int], Any] = ctypes.CDLL(None).malloc_trim
+        found = ctypes.CDLL(None).malloc_trim
     except (AttributeError, TypeError, OSError):  # another C library
         return lambda _: None
-    return found
+    found.argtypes = [ctypes.c_size_t]
+    trim: Callable[[int], Any] = found
+    return trim
 
 
 _trim = _found_trim()

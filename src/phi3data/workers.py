@@ -123,13 +123,16 @@ def each(
         raise WorkerError(_KILLED) from None
 
 
-def in_order(submit: Submit, function: Callable[[Task], Result], tasks: Iterable[Task]) -> Iterator[Result]:
+def in_order(
+    submit: Submit, function: Callable[[Task], Result], tasks: Iterable[Task], most: int | None = None
+) -> Iterator[Result]:
     """Run `function` over the tasks and yield the results in the order of the tasks.
 
-    A few tasks are ahead of the one that is waited for, not all of them. Raises `WorkerError` when a process died.
+    A few tasks (`most`, two a processor otherwise) are ahead of the one that is waited for, not all of them. Raises
+    `WorkerError` when a process died.
     """
     ahead: deque[Future[Result]] = deque()
-    most = 2 * (os.cpu_count() or 1)
+    most = 1 if submit is _now else most or 2 * (os.cpu_count() or 1)
     try:
         for task in tasks:
             ahead.append(submit(function, task))

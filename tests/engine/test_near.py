@@ -75,6 +75,11 @@ def test_what_is_found_does_not_depend_on_how_much_is_looked_at_at_a_time(
     assert digests(prepare("parts").folder) == digests(whole.folder)
 
 
+def test_folders_named_as_partitions_are_no_columns(rows: list[Path], tmp_path: Path) -> None:
+    expected = digests(phi3data.prepare(rows[:2], output=tmp_path / "out").folder)
+    assert digests(phi3data.prepare(rows[:2], output=tmp_path / "kind=x" / "seq=5").folder) == expected
+
+
 def _evidence(dropped: dict[str, Any]) -> dict[str, Any]:
     return {"kind": None, **dropped["evidence"]}
 

@@ -49,7 +49,7 @@ def bases(shards: list[Shard], summaries: list[Summary]) -> list[Base]:
 def parquet(*paths: Path) -> str:
     """Return the SQL that reads these files: DuckDB takes the names for patterns, so that those marks are escaped."""
     names = [quoted(re.sub(r"([\[\]*?])", r"[\1]", str(path))) for path in paths]
-    return f"read_parquet([{', '.join(names)}])"
+    return f"read_parquet([{', '.join(names)}], hive_partitioning = false)"  # a folder may be named "kind=x"
 
 
 def quoted(name: Path | str) -> str:

@@ -68,8 +68,8 @@ def decide(
 
     Where somebody is `told` of duplicates, similar pairs stand beside it, and conflicting rows are counted.
     Shard by shard, `starts` says where it begins, `given` which place in `GIVEN` its rows have and `held` how many
-    these are. Candidates are compared by the tasks
-    that `submit` takes, in the folder `compared`; `here` takes those for threads.
+    these are. Candidates are compared by the tasks that `submit` takes, in the folder `compared`; `here` takes those
+    for threads. What memory does not hold lies in `spill`.
     Raises `RefusedError` for the first row that the recipe says to refuse, `UsageError` for a column without values,
     `OutputError` where the disk has no room for what memory does not hold.
     """
@@ -81,7 +81,7 @@ def decide(
             duplicates.save(connection, folder / "duplicates.parquet")
         deviation = _split(connection, recipe)
         balanced = balance(connection, recipe.balance, examined, given, sources)
-        rows, sizes = decisions.write(connection, sources, held, examined, folder / "decisions.parquet")
+        rows, sizes = decisions.write(connection, sources, held, examined, folder / "decisions.parquet", spill)
         return Decided(starts, rows.tolist(), sizes.tolist(), found, deviation, balanced)
 
 

@@ -52,7 +52,12 @@ _KEEPERS = 500_000  # rows of which those that others go for are looked up at a 
 
 
 def write(
-    connection: duckdb.DuckDBPyConnection, sources: list[Source], held: list[int], examined: Path, path: Path
+    connection: duckdb.DuckDBPyConnection,
+    sources: list[Source],
+    held: list[int],
+    examined: Path,
+    path: Path,
+    spill: Path,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Write the decisions, ordered by row, from the tables that `decide` made; `held` are the rows of each shard.
 
@@ -61,7 +66,7 @@ def write(
     rows, sizes = _undecided(connection, len(held))
     how: dict[str, Any] = {"compression": "lz4", "use_dictionary": False, "write_statistics": ["seq"]}
     with whole(path) as file, pq.ParquetWriter(file, DECISIONS, **how) as out:
-        _fates(connection, held, examined, path.parent)
+        _fates(connection, held, examined, spill)
         _name(connection, sources)
         for shards in _ranges(held, _RANGE):
             give_back(connection)
@@ -84,15 +89,15 @@ def _undecided(connection: duckdb.DuckDBPyConnection, shards: int) -> tuple[NDAr
     return rows, sizes
 
 
-def _fates(connection: duckdb.DuckDBPyConnection, held: list[int], examined: Path, folder: Path) -> None:
+def _fates(connection: duckdb.DuckDBPyConnection, held: list[int], examined: Path, spill: Path) -> None:
     """Make the view `fates` of the rows that go for another row: what it is to that one, and where that one stands.
 
-    It lies in `folder`, since as a table it would be the largest of all.
+    It lies in `spill`, since as a table it would be the largest of all.
     """
     paths: list[Path] = []
     for shards in _ranges(held, _KEEPERS):
         give_back(connection)
-        paths.append(folder / f"fates{len(paths):06d}.parquet")
+        paths.append(spill / f"fates{len(paths):06d}.parquet")
         connection.execute(
             f"""
             COPY (

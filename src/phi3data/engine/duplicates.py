@@ -1,4 +1,4 @@
-"""Which rows are duplicates of which: queries over the facts nominate, `verify` compares the texts, `groups` chooses.
+"""Which rows are duplicates of which: equal ones, beginnings and conflicts by queries, similar ones by `near`.
 
 What is found stands in the temporary table `removed`: the row, the row that is kept for it, the kind and the score.
 """
@@ -31,8 +31,9 @@ _KEEPER = {
     "longest": "arg_max(seq, (size, -seq))",
     "best": "arg_max(seq, (coalesce(best, '-inf'::DOUBLE), -seq))",
 }
-# Rows that a query looks at in one part: of each DuckDB holds 200 bytes to find equal ones, 30 to find beginnings.
-_PART, _OPENED = 500_000, 1_500_000
+# Rows that a query looks at in one part: of each DuckDB holds 200 bytes to find equal ones, 30 to find beginnings. Each
+# part reads the facts of all rows, so that there are not more than so many; of larger ones DuckDB spills to disk.
+_PART, _OPENED, _MOST = 500_000, 1_500_000, 16
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -66,7 +67,7 @@ def find(
     interrupted finds there again, by the tasks that `submit` takes; `here` takes those for threads. `progress` hears
     how many are done. Where somebody is `told` of conflicting rows, these are counted.
     """
-    dedup, parts = recipe.dedup, 1 + sum(held) // _PART
+    dedup, parts = recipe.dedup, min(1 + sum(held) // _PART, _MOST)
     kinds = ", ".join(f"'{kind}'" for kind in (*CODES, *KINDS))
     connection.execute(f"CREATE TYPE kind AS ENUM ({kinds})")
     connection.execute("CREATE TEMP TABLE removed (seq BIGINT, keeper BIGINT, kind kind, score DOUBLE)")
@@ -94,7 +95,7 @@ def find(
             connection.execute(f"INSERT INTO removed {_conflicts(keeper, part, parts, all_of_them=all_of_them)}")
             give_back(connection)
     if dedup.prefixes and dedup.match != "exact":
-        parts = 1 + sum(held) // _OPENED
+        parts = min(1 + sum(held) // _OPENED, _MOST)
         for part in range(parts):
             connection.execute(f"INSERT INTO removed {_prefixes(part, parts)}")
             give_back(connection)

@@ -1,6 +1,6 @@
 """The sidecar: what examining a row leaves behind for every later decision. Facts, not opinions; never the text.
 
-A row takes about 100 bytes on the disk, and as many again where near-duplicates are looked for. Rows are identified by
+A row takes about 100 bytes on the disk, and 140 more where near-duplicates are looked for. Rows are identified by
 `seq`, shard and place in the shard in one number, which orders them as they stand in the inputs, whatever the size of
 the shards.
 """

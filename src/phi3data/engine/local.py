@@ -85,7 +85,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def placed(self) -> list[int]:
         """For each shard the place of its rows in `GIVEN`."""
-        return [self.given[shard.source] for shard in self.shards]
+        return _placed(self.shards, self.given)
 
     @property
     def final(self) -> Path:
@@ -293,7 +293,7 @@ def _decide(
     folders = (work.folder("examine"), work.folder("compare"), folder, work.folder("spill"))
     told = "duplicates.parquet" in outputs
     rows = [summary.rows for summary in summaries]
-    placed = [given[shard.source] for shard in shards]
+    placed = _placed(shards, given)
     decided = deciding.decide(recipe, sources, starts, placed, rows, *folders, submit, here, progress, told=told)
     with whole(done) as file:
         file.write(msgspec.json.encode(decided))
@@ -336,6 +336,10 @@ def _write(
     progress.advance(len(shards) - len(todo), 0)
     for shard, _ in each(submit, write, todo):
         progress.advance(1, sum(decided.rows[shard.index]))
+
+
+def _placed(shards: list[Shard], given: list[int]) -> list[int]:
+    return [given[shard.source] for shard in shards]
 
 
 def _sums(counts: list[list[int]]) -> Iterator[list[int]]:

@@ -1,6 +1,6 @@
 """Near-duplicates among the rows that are left: keys nominate pairs, `verify` compares the texts, `groups` chooses.
 
-Rows are known by their numbers in `Signed`. What is held for all of them at once is a byte or two each; a pair that is
+Rows are known by their numbers in `Signed`. What is held for all of them at once is some bytes each; a pair that is
 nominated takes 8 bytes and while batches are planned some 40, a similar one 16 and while rows are chosen some 60.
 """
 

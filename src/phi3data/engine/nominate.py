@@ -1,7 +1,7 @@
 """Nominate: which rows share the key of a band, so that their texts are to be compared.
 
-Keys are looked at band by band, and of many rows range by range: what is held for all rows at once is 1 byte a row, and
-the pairs that were found, 8 bytes each.
+Keys are looked at band by band, and of many rows range by range: what is held for all rows at once is 2 bytes a row,
+and the pairs that were found, 8 bytes each.
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from phi3data.workers import Submit
 
 _PAIRS = 1_000_000  # that are held before those found more than once are dropped (8 MB)
-_KEYS = 1_000_000  # that are looked at at a time, about: some 24 bytes each
+# Keys that are looked at at a time, about, by each of a few threads: some 24 bytes each. Each range reads all keys of
+# its band, so that there are not more than so many ranges.
+_KEYS, _MOST, _AHEAD = 1_000_000, 16, 4
 
 
 def nominate(rows: Signed, wanted: NDArray[np.bool_], here: Submit) -> tuple[NDArray[np.uint64], NDArray[np.uint32]]:
@@ -32,7 +34,7 @@ def nominate(rows: Signed, wanted: NDArray[np.bool_], here: Submit) -> tuple[NDA
     Returns also the rows that share one with too many to be compared with all of them. `here` takes tasks for threads.
     """
     count = int(np.count_nonzero(wanted))
-    parts = 1 + count // _KEYS
+    parts = min(1 + count // _KEYS, _MOST)
     most = count // parts + _KEYS // 100  # of a part: keys are as good as random
     edges = [(2**32 * part // parts, 2**32 * (part + 1) // parts - 1) for part in range(parts)]
 
@@ -42,7 +44,7 @@ def nominate(rows: Signed, wanted: NDArray[np.bool_], here: Submit) -> tuple[NDA
 
     tasks = [(band, *edge) for band in range(BANDS) for edge in edges] if wanted.any() else []
     found, many = [np.zeros(0, np.uint64)], np.zeros(len(rows), np.bool_)
-    for (band, *_), (near, crowd) in zip(tasks, in_order(here, look, tasks), strict=True):
+    for (band, *_), (near, crowd) in zip(tasks, in_order(here, look, tasks, _AHEAD), strict=True):
         found.append(near)
         if len(crowd.rows):
             many[crowd.rows] = True

@@ -6,6 +6,7 @@
         <decided>/
             compare/    pairs of similar rows
             decide/     decisions
+            spill/      what deciding does not hold in memory
             write/      the splits, which every shard writes its part of; per shard: pieces of the other outputs
             final/      the outputs, complete, before they take their final names
 

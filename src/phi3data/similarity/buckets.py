@@ -1,7 +1,7 @@
 """Rows with equal keys → pairs to compare. Rows are whole numbers from 0; a pair is one number: `one << 32 | other`.
 
-All keys of a band are sorted at once, each with its row behind it in one 64-bit number: that takes 16 bytes a row and a
-fraction of the time of a join.
+Keys are sorted where they stand, each with its row behind it in one 64-bit number: that takes a fraction of the time
+and of the memory of a join.
 """
 
 from __future__ import annotations

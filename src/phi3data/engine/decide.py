@@ -14,7 +14,7 @@ import numpy as np
 from phi3data import arrow
 from phi3data.engine import decisions, duplicates
 from phi3data.engine.balance import Balanced, balance
-from phi3data.engine.database import Base, connect, disk_room
+from phi3data.engine.database import Base, connect, disk_room, give_back
 from phi3data.errors import RefusedError, UsageError
 from phi3data.steps.split import assign, by_time, components, joint
 from phi3data.steps.split import deviation as deviation_of
@@ -111,6 +111,7 @@ def _split(connection: duckdb.DuckDBPyConnection, recipe: Recipe) -> dict[str, f
         GROUP BY prompt, group_key ORDER BY prompt, group_key
         """
     ).to_arrow_table()
+    give_back(connection)
     prompts = _unsigned(pairs["prompt"])
     groups = _unsigned(pairs["group_key"])
     # Rows without a group are tied by their prompt alone: each gets a group of its own.

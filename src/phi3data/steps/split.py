@@ -11,6 +11,8 @@ import msgspec
 import numpy as np
 from msgspec import Meta
 
+from phi3data.similarity.groups import components as connected
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -47,24 +49,16 @@ def components(left: NDArray[np.uint64], right: NDArray[np.uint64]) -> NDArray[n
     """Return for each pair the key of its connected component: pairs that share a left or a right value are one.
 
     `left` and `right` are keys of prompts and of groups, one pair a row. The key of a component is its smallest left
-    value. A union-find with path halving: close to linear, whatever the shape of the graph.
+    value.
     """
     prompts, by_left = np.unique(left, return_inverse=True)
-    _, by_right = np.unique(right, return_inverse=True)
-    parent = list(range(len(prompts)))
-
-    def root(node: int) -> int:
-        while parent[node] != node:
-            parent[node] = parent[parent[node]]
-            node = parent[node]
-        return node
-
-    first: dict[int, int] = {}
-    for prompt, group in zip(by_left.tolist(), by_right.tolist(), strict=True):
-        one, other = root(prompt), root(first.setdefault(group, prompt))
-        parent[max(one, other)] = min(one, other)  # prompts are sorted: the smallest stays the root
-    roots = np.array([root(node) for node in range(len(prompts))], np.int64)
-    keys: NDArray[np.uint64] = prompts[roots[by_left]]
+    groups, by_right = np.unique(right, return_inverse=True)
+    first = np.full(len(groups), len(prompts), np.uint32)  # prompts are sorted: the smallest of each group
+    by_left = by_left.astype(np.uint32)
+    np.minimum.at(first, by_right, by_left)
+    other = first[by_right]
+    tied = by_left != other
+    keys: NDArray[np.uint64] = prompts[connected(by_left[tied], other[tied], len(prompts))[by_left]]
     return keys
 
 
